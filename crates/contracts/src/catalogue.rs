@@ -1,0 +1,88 @@
+//! The catalogue: every event that exists, who publishes it and who reads it.
+//!
+//! Queues, bindings and rights on the broker follow from it. A new event is a struct in its publisher's file, one line
+//! here, and one fixture per version.
+
+use crate::event::{Event, Service};
+use crate::inventory::{InventoryLow, InventoryRejected, InventoryReserved, ProductChanged};
+use crate::order::{
+    CustomerChanged, CustomerRegistered, OrderCancelled, OrderConfirmed, OrderCreated, OrderReserved, PaymentCompleted,
+    PaymentFailed, PaymentRefunded,
+};
+
+use Service::{Email, Inventory, Order};
+
+/// All events.
+pub const CATALOGUE: &[EventType] = &[
+    entry::<CustomerRegistered>(Order, &[Email], "a customer exists from now on"),
+    entry::<CustomerChanged>(Order, &[Email], "a customer has another name or address now"),
+    entry::<ProductChanged>(Inventory, &[Order], "a product is new, or its name, price or availability has changed"),
+    entry::<OrderCreated>(Order, &[Inventory], "an order was placed and priced"),
+    entry::<InventoryReserved>(Inventory, &[Order], "all lines of the order are held"),
+    entry::<InventoryRejected>(Inventory, &[Order], "not all lines could be held, so none is"),
+    entry::<OrderReserved>(Order, &[], "the order's stock is held; it waits for its payment"),
+    entry::<PaymentCompleted>(Order, &[], "the money arrived"),
+    entry::<PaymentFailed>(Order, &[], "the provider refused the payment for good"),
+    entry::<PaymentRefunded>(Order, &[], "the money went back"),
+    entry::<OrderConfirmed>(Order, &[Inventory, Email], "held and paid: the goods may go out"),
+    entry::<OrderCancelled>(
+        Order,
+        &[Inventory, Email],
+        "the order ended without goods; what was held or paid goes back",
+    ),
+    entry::<InventoryLow>(Inventory, &[Email], "the available stock fell below its threshold"),
+];
+
+/// One line of the catalogue.
+#[derive(Debug, Clone, Copy)]
+pub struct EventType {
+    /// The type, which is the routing key.
+    pub name: &'static str,
+    /// The newest schema version; all from 1 to it are read.
+    pub version: u16,
+    /// Who publishes it.
+    pub publisher: Service,
+    /// Who reads it.
+    pub consumers: &'static [Service],
+    /// What it says, in one sentence.
+    pub meaning: &'static str,
+}
+
+const fn entry<E: Event>(publisher: Service, consumers: &'static [Service], meaning: &'static str) -> EventType {
+    EventType { name: E::TYPE, version: E::VERSION, publisher, consumers, meaning }
+}
+
+/// The line of that event type.
+pub fn find(name: &str) -> Option<&'static EventType> {
+    CATALOGUE.iter().find(|event| event.name == name)
+}
+
+/// The events that `service` reads: the bindings of its queue.
+pub fn consumed_by(service: Service) -> impl Iterator<Item = &'static EventType> {
+    CATALOGUE.iter().filter(move |event| event.consumers.contains(&service))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_stands_once() {
+        let names: std::collections::BTreeSet<_> = CATALOGUE.iter().map(|event| event.name).collect();
+        assert_eq!(names.len(), CATALOGUE.len());
+    }
+
+    #[test]
+    fn an_event_is_not_read_by_its_own_publisher() {
+        for event in CATALOGUE {
+            assert!(!event.consumers.contains(&event.publisher), "{}", event.name);
+        }
+    }
+
+    #[test]
+    fn the_happy_way_is_at_most_five_events_that_anybody_receives() {
+        let happy = ["order.created", "inventory.reserved", "order.reserved", "payment.completed", "order.confirmed"];
+        let received = happy.iter().filter(|name| find(name).is_some_and(|event| !event.consumers.is_empty())).count();
+        assert!(received <= 5);
+    }
+}

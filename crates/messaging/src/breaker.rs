@@ -1,0 +1,72 @@
+//! A circuit breaker: after a failure nothing is tried but single probes, at growing intervals, until one succeeds.
+
+use std::time::Duration;
+
+use prometheus_client::metrics::gauge::Gauge;
+
+use crate::metrics::{self, Metrics};
+
+/// The first and the longest wait between two probes.
+const INTERVALS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// Protects one dependency from a caller that would only add to its trouble. Owned by the one worker that calls it.
+#[derive(Debug)]
+pub struct Breaker {
+    gauge: Gauge,
+    wait: Option<Duration>,
+}
+
+impl Breaker {
+    /// Closed: calls go through. `name` is the label of `warren_breaker_state`.
+    pub fn new(name: &'static str, metrics: &Metrics) -> Self {
+        let gauge = metrics.breaker_state.get_or_create(&metrics::Breaker { name }).clone();
+        gauge.set(0);
+        Self { gauge, wait: None }
+    }
+
+    /// A call failed. Returns how long to wait before the next probe, and whether this failure opened the breaker.
+    pub fn failed(&mut self) -> (Duration, bool) {
+        let opened = self.wait.is_none();
+        let wait = self.wait.map_or(INTERVALS.0, |wait| (wait * 2).min(INTERVALS.1));
+        self.wait = Some(wait);
+        self.gauge.set(2);
+        (wait, opened)
+    }
+
+    /// The wait is over and one call is tried.
+    pub fn probing(&mut self) {
+        if self.wait.is_some() {
+            self.gauge.set(1);
+        }
+    }
+
+    /// A call succeeded. Returns whether that closed the breaker.
+    pub fn succeeded(&mut self) -> bool {
+        self.gauge.set(0);
+        self.wait.take().is_some()
+    }
+
+    /// Whether only probes go through.
+    pub fn is_open(&self) -> bool {
+        self.wait.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn probes_come_at_growing_intervals_until_one_succeeds() {
+        let mut breaker = Breaker::new("test", &Metrics::register(&mut Default::default()));
+        assert_eq!(breaker.failed(), (Duration::from_millis(100), true));
+        assert_eq!(breaker.failed(), (Duration::from_millis(200), false));
+        for _ in 0..10 {
+            breaker.failed();
+        }
+        assert_eq!(breaker.failed(), (Duration::from_secs(5), false));
+        assert!(breaker.succeeded() && !breaker.is_open());
+        assert!(!breaker.succeeded(), "it was closed already");
+        assert_eq!(breaker.failed(), (Duration::from_millis(100), true));
+    }
+}

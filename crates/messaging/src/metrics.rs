@@ -1,0 +1,108 @@
+//! What the messaging of a service shows to Prometheus.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+/// A message that was handled.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Processed {
+    /// The service's queue.
+    pub queue: &'static str,
+    /// The event's type if it is in the catalogue, else `unknown`.
+    pub event: &'static str,
+    /// `done`, `duplicate`, `retry` or `dead`.
+    pub outcome: &'static str,
+}
+
+/// A queue.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Queue {
+    /// Its name.
+    pub queue: &'static str,
+}
+
+/// A circuit breaker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Breaker {
+    /// What it protects.
+    pub name: &'static str,
+}
+
+/// All families. A clone shows the same numbers.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Messages by what became of them.
+    pub processed: Family<Processed, Counter>,
+    /// Seconds from taking a batch to its settlement.
+    pub processing_seconds: Histogram,
+    /// Seconds from an event's time to its settlement.
+    pub age_seconds: Histogram,
+    /// Copies sent to a retry queue.
+    pub retries: Family<Queue, Counter>,
+    /// Copies sent to the dead letters.
+    pub dead_letters: Family<Queue, Counter>,
+    /// Unpublished events.
+    pub outbox_pending: Gauge,
+    /// Seconds since the oldest of them happened.
+    pub outbox_oldest_seconds: Gauge<f64, AtomicU64>,
+    /// Seconds from publishing a window to its last confirm.
+    pub confirm_seconds: Histogram,
+    /// 0 closed, 1 probing, 2 open.
+    pub breaker_state: Family<Breaker, Gauge>,
+    /// Messages whose type the catalogue does not have.
+    pub unknown_events: Counter,
+}
+
+impl Metrics {
+    /// Registers all families.
+    pub fn register(registry: &mut Registry) -> Self {
+        // from half a millisecond to half a minute
+        let seconds = || Histogram::new(exponential_buckets(0.0005, 2.0, 17));
+        let metrics = Self {
+            processed: Family::default(),
+            processing_seconds: seconds(),
+            age_seconds: seconds(),
+            retries: Family::default(),
+            dead_letters: Family::default(),
+            outbox_pending: Gauge::default(),
+            outbox_oldest_seconds: Gauge::default(),
+            confirm_seconds: seconds(),
+            breaker_state: Family::default(),
+            unknown_events: Counter::default(),
+        };
+        let m = &metrics;
+        registry.register("warren_messages_processed", "Messages by what became of them", m.processed.clone());
+        registry.register(
+            "warren_message_processing_seconds",
+            "From taking a batch to its settlement",
+            m.processing_seconds.clone(),
+        );
+        registry.register(
+            "warren_message_age_seconds",
+            "From an event's time to its settlement",
+            m.age_seconds.clone(),
+        );
+        registry.register("warren_retries", "Copies sent to a retry queue", m.retries.clone());
+        registry.register("warren_dead_letters_published", "Copies sent to the dead letters", m.dead_letters.clone());
+        registry.register("warren_outbox_pending", "Events that wait to be published", m.outbox_pending.clone());
+        registry.register("warren_outbox_oldest_seconds", "Age of the oldest of them", m.outbox_oldest_seconds.clone());
+        registry.register(
+            "warren_publish_confirm_seconds",
+            "From publishing a window to its last confirm",
+            m.confirm_seconds.clone(),
+        );
+        registry.register("warren_breaker_state", "0 closed, 1 probing, 2 open", m.breaker_state.clone());
+        registry.register(
+            "warren_unknown_events",
+            "Messages of a type that the catalogue does not have",
+            m.unknown_events.clone(),
+        );
+        metrics
+    }
+}

@@ -1,0 +1,127 @@
+//! Whether the process is well: `/livez`, `/readyz`, and the checks behind them.
+
+mod watch;
+
+#[cfg(test)]
+mod tests;
+
+pub use watch::watch_database;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+/// A named check of `/readyz`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The connection to the message broker.
+    Broker,
+    /// The database answers.
+    Database,
+    /// The database's schema is the one that this binary was built for.
+    Migrations,
+    /// Messages are consumed.
+    Consumer,
+    /// Events are published.
+    Relay,
+}
+
+impl Check {
+    const ALL: [Check; 5] = [Check::Broker, Check::Database, Check::Migrations, Check::Consumer, Check::Relay];
+
+    /// The name in `/readyz`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Check::Broker => "broker",
+            Check::Database => "database",
+            Check::Migrations => "migrations",
+            Check::Consumer => "consumer",
+            Check::Relay => "relay",
+        }
+    }
+}
+
+/// Whose readiness is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// All checks.
+    All,
+    /// What answering HTTP needs: orders are taken while the broker is away.
+    Http,
+}
+
+impl Role {
+    fn asks_for(self, check: Check) -> bool {
+        self == Role::All || matches!(check, Check::Database | Check::Migrations)
+    }
+}
+
+/// The state of the checks; clones share it.
+#[derive(Clone, Debug)]
+pub struct Health(Arc<Mutex<[Result<(), String>; Check::ALL.len()]>>);
+
+impl Health {
+    /// All checks say `starting`.
+    #[allow(clippy::new_without_default, reason = "a second one by accident would report for ever that it starts")]
+    pub fn new() -> Self {
+        Health(Arc::new(Mutex::new(Check::ALL.map(|_| Err("starting".to_owned())))))
+    }
+
+    /// The check is fine.
+    pub fn ok(&self, check: Check) {
+        self.set(check, Ok(()));
+    }
+
+    /// The check is not fine. `reason` is for operators: a few words, nothing secret or personal.
+    pub fn fail(&self, check: Check, reason: impl Into<String>) {
+        self.set(check, Err(reason.into()));
+    }
+
+    /// [`ok`](Self::ok) or [`fail`](Self::fail).
+    pub fn set(&self, check: Check, state: Result<(), String>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[check as usize] = state;
+    }
+
+    /// A function that sets checks by their names, for those who do not know this type. Names of no check are ignored.
+    pub fn reporter(&self) -> Arc<dyn Fn(&'static str, Result<(), String>) + Send + Sync> {
+        let health = self.clone();
+        Arc::new(move |name, state| {
+            if let Some(check) = Check::ALL.into_iter().find(|check| check.as_str() == name) {
+                health.set(check, state);
+            }
+        })
+    }
+
+    /// What is wrong with the check, or `None`.
+    pub fn reason(&self, check: Check) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[check as usize].clone().err()
+    }
+
+    pub(crate) fn report(&self, role: Role) -> Report {
+        let checks = Check::ALL.into_iter().filter(|check| role.asks_for(*check));
+        let checks =
+            checks.map(|check| (check.as_str(), self.reason(check).unwrap_or_else(|| OK.to_owned()))).collect();
+        Report::new(checks)
+    }
+}
+
+const OK: &str = "ok";
+
+/// The body of `/readyz`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    status: &'static str,
+    checks: BTreeMap<&'static str, String>,
+}
+
+impl Report {
+    fn new(checks: BTreeMap<&'static str, String>) -> Self {
+        let ok = checks.values().all(|state| state == OK);
+        Report { status: if ok { OK } else { "unavailable" }, checks }
+    }
+
+    pub(crate) fn is_ok(&self) -> bool {
+        self.status == OK
+    }
+}

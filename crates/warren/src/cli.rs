@@ -1,0 +1,82 @@
+//! The commands and their options. `warren help COMMAND` is the reference.
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Verdict;
+use crate::settings::Settings;
+use crate::{load, order, token, topology};
+
+const EXAMPLES: &str = "\
+Examples:
+  . .dev/env                                         told where things are, by `cargo xtask up`
+  warren order place --customer ID --line carrot-1kg=2
+  warren order watch                                 what happens, as it happens
+  warren topology check                              is the broker as it should be?
+  warren load --orders 1000                          how fast is it, and does it keep its promises?
+  warren help load                                   more about one command
+
+Exit status: 0 fine, 1 failed, 2 used wrongly.";
+
+/// Warren's command line: place and watch orders, look after the broker, measure
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// Print data as JSON, for programs
+    #[arg(long, global = true, display_order = 900)]
+    json: bool,
+
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make a development token from AUTH_HS256_SECRET
+    Token(token::TokenArgs),
+    /// Place, show, list, cancel and watch orders
+    Order(order::OrderArgs),
+    /// Show the exchanges and queues, compare them with the broker's, or make them
+    Topology(topology::TopologyArgs),
+    /// Place many orders, wait until all are final, tell how fast that was, and check the result
+    Load(load::LoadArgs),
+}
+
+impl Cli {
+    /// Carries out the command.
+    ///
+    /// # Errors
+    /// Why it could not be carried out; [`crate::failure::Usage`] when that is the caller's to correct.
+    pub(crate) async fn run(&self) -> anyhow::Result<Verdict> {
+        let (settings, json) = (&self.settings, self.json);
+        match &self.command {
+            Command::Token(args) => token::run(args, settings, json),
+            Command::Order(args) => order::run(args, settings, json).await,
+            Command::Topology(args) => topology::run(args, settings, json).await,
+            Command::Load(args) => load::run(args, settings, json).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        fn look(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains("Examples:\n  "), "{} has no examples", command.get_name());
+            command.get_subcommands().for_each(look);
+        }
+        look(&Cli::command());
+    }
+}

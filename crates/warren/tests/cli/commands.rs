@@ -1,0 +1,198 @@
+//! The commands from outside: what they print, where, and with which exit status.
+
+use crate::fake::{Fake, Ran, Reply, json, problem, warren};
+
+const ID: &str = "0199c2b0-5a3e-7c11-9d51-2f4b8a6e0c77";
+
+fn order(id: &str, status: &str) -> String {
+    format!(
+        r#"{{"id":"{id}","customer_id":"{ID}","status":"{status}","version":1,"lines":[{{"sku":"tea","name":"Tea","quantity":2,
+        "unit_price":{{"amount":350,"currency":"EUR"}}}}],"total":{{"amount":700,"currency":"EUR"}},
+        "payment":{{"method":"sandbox:ok","status":"none"}},"created_at":"2026-01-02T03:04:05Z","updated_at":"2026-01-02T03:04:05Z"}}"#
+    )
+    .replace('\n', "")
+}
+
+fn place(url: &str, more: &[&str]) -> Ran {
+    let arguments = [&["order", "place", "--customer", ID, "--line", "tea=2"], more].concat();
+    warren(&arguments, &[("ORDER_URL", url), ("WARREN_TOKEN", "t")])
+}
+
+#[test]
+fn wrong_usage_is_status_2_and_says_what_is_wrong() {
+    for (arguments, variables, part) in [
+        (&[][..], &[][..], "Usage:"),
+        (&["order", "place", "--customer", ID, "--line", "tea"], &[], "SKU=QUANTITY"),
+        (&["token"], &[], "AUTH_HS256_SECRET"),
+        (&["token", "--ttl", "forever"], &[("AUTH_HS256_SECRET", "s")], "30d"),
+        (&["topology", "check"], &[], "AMQP_URL"),
+        (&["topology", "show"], &[("RETRY_DELAYS", "soon")], "RETRY_DELAYS"),
+        (&["order", "list"], &[("ORDER_URL", "nowhere")], "ORDER_URL"),
+        (&["order", "list"], &[("WARREN_TOKEN", "a"), ("WARREN_TOKEN_FILE", "b")], "both set"),
+        (&["load", "--orders", "1", "--skus", "1"], &[], "--skus"),
+    ] {
+        let ran = warren(arguments, variables);
+        assert_eq!(ran.status, 2, "{arguments:?}: {}", ran.err);
+        assert!(ran.err.contains(part) && ran.out.is_empty(), "{arguments:?}: {}{}", ran.out, ran.err);
+    }
+}
+
+#[test]
+fn help_is_status_0_and_teaches_by_example() {
+    for command in [&["help", "load"][..], &["token", "--help"], &["order", "help", "watch"], &["--help"]] {
+        let ran = warren(command, &[]);
+        assert_eq!(ran.status, 0);
+        assert!(ran.out.contains("Examples:\n  ") && ran.out.contains("ORDER_URL"), "{}", ran.out);
+        assert!(ran.out.lines().all(|line| line.chars().count() <= 100), "{}", ran.out);
+    }
+}
+
+#[test]
+fn a_problem_is_told_with_its_fields_on_standard_error() {
+    let fake = Fake::start(|_, _| {
+        json(
+            422,
+            r#"{"type":"/problems/unknown-sku","title":"Unknown sku","status":422,"detail":"No such product.",
+            "errors":[{"pointer":"/lines/0/sku","detail":"tea is not known"}]}"#,
+        )
+    });
+    let ran = place(&fake.url, &[]);
+    assert_eq!((ran.status, ran.out.as_str()), (1, ""));
+    assert_eq!(ran.err, "warren: Unknown sku: No such product. (422 unknown-sku)\n  /lines/0/sku: tea is not known\n");
+}
+
+#[test]
+fn errors_say_what_to_do() {
+    let stranger = Fake::start(|_, _| problem(401, "unauthorized", "Who are you?"));
+    assert!(place(&stranger.url, &[]).err.contains("set WARREN_TOKEN, or AUTH_HS256_SECRET"));
+    let busy = Fake::start(|_, _| {
+        Reply::Answer(
+            503,
+            vec![("retry-after", "5".to_owned())],
+            r#"{"type":"/problems/overloaded","title":"Overloaded"}"#.to_owned(),
+        )
+    });
+    assert!(place(&busy.url, &[]).err.contains("try again in 5 s"));
+    let other = Fake::start(|_, _| Reply::Answer(404, Vec::new(), "<html>".to_owned()));
+    assert!(place(&other.url, &[]).err.contains("is that the right address? (ORDER_URL says where it is)"));
+    let nobody = place("http://127.0.0.1:9", &[]);
+    assert_eq!(nobody.status, 1);
+    assert_eq!(
+        nobody.err,
+        "warren: cannot reach order at http://127.0.0.1:9: connection refused; does it run there? (ORDER_URL says where it is)\n"
+    );
+}
+
+#[test]
+fn an_order_whose_answer_was_lost_is_sent_again_under_the_same_key() {
+    let fake = Fake::start(|before, _| match before {
+        0 => Reply::Silence,
+        1 => problem(409, "idempotency-key-in-use", "In use"),
+        _ => json(201, order(ID, "pending")),
+    });
+    let ran = place(&fake.url, &["--json"]);
+    assert_eq!((ran.status, ran.out.trim_end()), (0, &*order(ID, "pending")), "{}", ran.err);
+    let requests = fake.requests();
+    assert_eq!(requests.len(), 3);
+    let key = requests[0].header("idempotency-key").unwrap();
+    assert!(key.len() == 36 && requests.iter().all(|request| request.header("idempotency-key") == Some(key)));
+    let body: serde_json::Value = serde_json::from_str(&requests[0].body).unwrap();
+    assert_eq!(
+        body,
+        serde_json::json!({"customer_id": ID, "lines": [{"sku": "tea", "quantity": 2}], "payment_method": "sandbox:ok"})
+    );
+}
+
+#[test]
+fn two_orders_have_two_keys_and_one_token() {
+    let fake = Fake::start(|_, _| json(201, order(ID, "pending")));
+    let (first, _) = (place(&fake.url, &[]), place(&fake.url, &[]));
+    assert!(first.out.contains("pending (version 1)") && first.out.contains("7.00 EUR"), "{}", first.out);
+    let requests = fake.requests();
+    assert_ne!(requests[0].header("idempotency-key"), requests[1].header("idempotency-key"));
+    assert_eq!(requests[0].header("authorization"), Some("Bearer t"));
+}
+
+#[test]
+fn a_token_is_made_where_only_the_secret_is_known() {
+    let fake = Fake::start(|_, _| json(200, r#"{"items":[],"next_cursor":null}"#));
+    let file = std::env::temp_dir().join(format!("warren-secret-{}", std::process::id()));
+    std::fs::write(&file, "secret\n").unwrap();
+    let ran =
+        warren(&["order", "list"], &[("ORDER_URL", &fake.url), ("AUTH_HS256_SECRET_FILE", file.to_str().unwrap())]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    std::fs::remove_file(&file).unwrap();
+    let token = fake.requests()[0].header("authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned();
+    let key = jsonwebtoken::DecodingKey::from_secret(b"secret");
+    let claims =
+        jsonwebtoken::decode::<serde_json::Value>(&token, &key, &jsonwebtoken::Validation::default()).unwrap().claims;
+    assert!(claims["scope"].as_str().unwrap().contains("orders:read"));
+}
+
+#[test]
+fn a_list_is_read_over_several_pages() {
+    let fake = Fake::start(|_, request| {
+        let count: usize = request.parameter("limit").unwrap().parse().unwrap();
+        let items = vec![order(ID, "confirmed"); count].join(",");
+        json(200, format!(r#"{{"items":[{items}],"next_cursor":"next"}}"#))
+    });
+    let variables = [("ORDER_URL", fake.url.as_str())];
+    let ran = warren(&["order", "list", "--limit", "250", "--status", "confirmed", "--json"], &variables);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let list: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((list["items"].as_array().unwrap().len(), &list["next_cursor"]), (250, &serde_json::json!("next")));
+    let asked: Vec<_> = fake.requests().iter().map(|request| request.query.clone()).collect();
+    assert_eq!(asked, ["status=confirmed&limit=200", "status=confirmed&limit=50&cursor=next"]);
+    let table = warren(&["order", "list", "--limit", "2"], &variables);
+    assert_eq!(table.out.lines().count(), 3);
+    assert!(table.out.starts_with("ORDER ") && table.err.contains("--cursor next"), "{}{}", table.out, table.err);
+}
+
+fn envelope(sequence: u32, name: &str) -> String {
+    format!(
+        r#"{{"type":"{name}","sequence":"{sequence}","time":"2026-01-02T03:04:05Z","data":{{"reason":"requested"}}}}"#
+    )
+}
+
+#[test]
+fn a_stream_that_breaks_is_resumed_and_nothing_is_shown_twice() {
+    let fake = Fake::start(|before, request| {
+        assert_eq!(request.header("last-event-id"), (before > 0).then_some("2"));
+        let event = |sequence, name| format!("id: {sequence}\nevent: {name}\ndata: {}\n\n", envelope(sequence, name));
+        let events = match before {
+            0 => event(1, "order.created") + &event(2, "order.reserved"),
+            _ => event(2, "order.reserved") + ": heartbeat\n\n" + &event(3, "order.cancelled"),
+        };
+        Reply::Answer(200, vec![("content-type", "text/event-stream".to_owned())], events)
+    });
+    let ran = warren(&["order", "watch", ID, "--json"], &[("ORDER_URL", &fake.url)]);
+    assert_eq!(ran.status, 0, "{}", ran.err);
+    let expected = [envelope(1, "order.created"), envelope(2, "order.reserved"), envelope(3, "order.cancelled")];
+    assert_eq!(ran.out.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn without_a_stream_the_history_is_read_and_an_unknown_order_is_told() {
+    let fake = Fake::start(|_, request| match request.path.ends_with("/events") {
+        true => {
+            json(200, format!(r#"{{"items":[{},{}]}}"#, envelope(1, "order.created"), envelope(2, "order.cancelled")))
+        }
+        false => problem(405, "method-not-allowed", "Method not allowed"),
+    });
+    let ran = warren(&["order", "watch", ID], &[("ORDER_URL", &fake.url)]);
+    assert_eq!((ran.status, ran.out.lines().count()), (0, 2), "{}", ran.err);
+    assert!(ran.out.contains("order.cancelled") && ran.out.ends_with("requested\n"), "{}", ran.out);
+    let unknown = Fake::start(|_, _| problem(404, "not-found", "Not found"));
+    let ran = warren(&["order", "watch", ID], &[("ORDER_URL", &unknown.url)]);
+    assert_eq!((ran.status, ran.err.as_str()), (1, "warren: Not found: It is so. (404 not-found)\n"));
+}
+
+#[test]
+fn the_topology_is_shown_without_a_broker_and_not_checked_without_one() {
+    let shown = warren(&["topology", "show", "--json", "--retry-delays", "90s"], &[]);
+    let topology: serde_json::Value = serde_json::from_str(&shown.out).unwrap();
+    assert_eq!(topology["queues"][1]["name"], "order.retry.90s");
+    let checked = warren(&["topology", "check"], &[("AMQP_URL", "amqp://127.0.0.1:9")]);
+    assert_eq!(checked.status, 1);
+    assert!(checked.err.starts_with("warren: cannot connect to the broker: "), "{}", checked.err);
+}

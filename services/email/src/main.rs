@@ -1,0 +1,94 @@
+//! The email service: see the library of the same name. Here it is only put together.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use contracts::event::Service;
+use email::config::{Config, EventsTask, Invocation, Task};
+use email::outgoing::Outgoing;
+use email::templates::Templates;
+use email::transport::Transport;
+use email::workers::sender::{self, Mails, Sender};
+use email::{MIGRATIONS, handlers, http};
+use messaging::breaker::Breaker;
+use messaging::follower;
+use messaging::runtime::{self, Parts};
+use messaging::tx::Database;
+use service_kit::config::or_exit;
+use service_kit::health::{Health, watch_database};
+use service_kit::http::{Plumbing, finish, serve};
+use service_kit::lifecycle::Lifecycle;
+use service_kit::metrics::Metrics;
+use service_kit::{config, database, healthcheck, telemetry};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+const NAME: &str = Service::Email.name();
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match config::parse() {
+        Invocation::Serve(config) => run(*config).await,
+        Invocation::Run(Task::Migrate { database }) => {
+            or_exit(database::migrate(database.database_url.expose(), &MIGRATIONS).await);
+            ExitCode::SUCCESS
+        }
+        Invocation::Run(Task::Healthcheck { listen }) => {
+            healthcheck::run(&listen.http_addr.to_string(), "/readyz?role=http").await
+        }
+        Invocation::Run(Task::Events(EventsTask::Rebase { database })) => {
+            let mut conn = or_exit(database::connect(&database, NAME).await);
+            config::tell(&follower::rebase_report(or_exit(follower::rebase(&mut conn).await)));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+async fn run(config: Config) -> ExitCode {
+    telemetry::init(NAME, config.log.log_format);
+    let auth = or_exit(config.auth.authenticator());
+    let pool = or_exit(database::pool(&config.database, NAME));
+    let transport = or_exit(Transport::new(config.mail.smtp_url.clone()));
+    let address = config.listen.http_addr;
+    let listener = TcpListener::bind(address).await;
+    let listener = or_exit(listener.map_err(|error| format!("HTTP_ADDR: cannot listen on {address}: {error}")));
+
+    let lifecycle = Lifecycle::new(config.shutdown.shutdown_timeout);
+    let (health, metrics, stop) = (Health::new(), Metrics::new(), lifecycle.token());
+    let messaging_metrics = metrics.register(messaging::metrics::Metrics::register);
+    let wake = Arc::new(Notify::new());
+    let outgoing = Outgoing::new(config.mail.email_from.email.domain(), Arc::clone(&wake));
+    let templates = Arc::new(Templates::new(config.mail.shop()));
+    let operators = config.mail.email_ops;
+
+    let sender = Sender::new(sender::Parts {
+        pool: pool.clone(),
+        transport,
+        templates: Arc::clone(&templates),
+        from: config.mail.email_from,
+        operators: operators.clone(),
+        wake,
+        breaker: Breaker::new("smtp", &messaging_metrics),
+        mails: metrics.register(Mails::register),
+    });
+    lifecycle.spawn("sender", sender.run(stop.clone()));
+    lifecycle.spawn("database", watch_database(pool.clone(), &MIGRATIONS, NAME, health.clone(), stop.clone()));
+
+    let parts = Parts {
+        database: Database::new(pool.clone(), Service::Email, config.messaging.outbox_max),
+        settings: config.messaging,
+        subscriptions: handlers::subscriptions(&outgoing, operators.is_some()),
+        history: &[],
+        metrics: messaging_metrics,
+        report: health.reporter(),
+    };
+    for (name, task) in runtime::tasks(parts, &stop) {
+        lifecycle.spawn(name, task);
+    }
+
+    let app = http::App { pool, templates, operators: operators.map(|operators| operators.email) };
+    let router = finish(http::routes(app), Plumbing { auth, health, metrics });
+    lifecycle.spawn("http", serve(listener, router, stop, lifecycle.drain()));
+    tracing::info!(%address, "serving");
+    lifecycle.wait().await
+}

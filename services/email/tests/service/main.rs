@@ -1,0 +1,10 @@
+//! The service's parts together: handlers, sender and routes over real databases, and a mail server that does what the
+//! test tells it to.
+
+mod handlers;
+mod http;
+mod sender;
+mod smtp;
+mod smtp_server;
+mod takeover;
+mod world;

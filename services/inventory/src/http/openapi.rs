@@ -1,0 +1,12 @@
+//! `/openapi.json`: the description of this interface (OpenAPI 3.1).
+
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+
+/// Written by hand; a test compares its paths with the routes.
+const DOCUMENT: &str = include_str!("openapi.json");
+
+/// `GET /openapi.json`
+pub(super) async fn document() -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT)
+}

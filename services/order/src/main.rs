@@ -1,0 +1,104 @@
+//! The order service: see the library of the same name. Here it is only put together.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use contracts::event::Service;
+use messaging::follower;
+use messaging::runtime::{self, Parts};
+use messaging::tx::Database;
+use order::config::{Config, EventsTask, Invocation, Task};
+use order::desk::Desk;
+use order::http::{Http, routes};
+use order::live::Live;
+use order::payment::PaymentProvider;
+use order::payment::sandbox::Sandbox;
+use order::workers::{deadlines, payments::Payments, projections, pruning};
+use order::{HISTORY, MIGRATIONS, handlers};
+use service_kit::config::or_exit;
+use service_kit::health::{Health, watch_database};
+use service_kit::http::{Plumbing, finish, serve};
+use service_kit::lifecycle::Lifecycle;
+use service_kit::metrics::Metrics;
+use service_kit::{config, database, healthcheck, telemetry};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+const NAME: &str = Service::Order.name();
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match config::parse() {
+        Invocation::Serve(config) => run(*config).await,
+        Invocation::Run(Task::Migrate { database }) => {
+            or_exit(database::migrate(database.database_url.expose(), &MIGRATIONS).await);
+            ExitCode::SUCCESS
+        }
+        Invocation::Run(Task::Healthcheck { listen }) => {
+            healthcheck::run(&listen.http_addr.to_string(), "/readyz?role=http").await
+        }
+        Invocation::Run(Task::Events(EventsTask::Rebase { database })) => {
+            let mut conn = or_exit(database::connect(&database, NAME).await);
+            config::tell(&follower::rebase_report(or_exit(follower::rebase(&mut conn).await)));
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+async fn run(config: Config) -> ExitCode {
+    telemetry::init(NAME, config.log.log_format);
+    let auth = or_exit(config.auth.authenticator());
+    let pool = or_exit(database::pool(&config.database, NAME));
+    let address = config.listen.http_addr;
+    let listener = TcpListener::bind(address).await;
+    let listener = or_exit(listener.map_err(|error| format!("HTTP_ADDR: cannot listen on {address}: {error}")));
+
+    let lifecycle = Lifecycle::new(config.shutdown.shutdown_timeout);
+    let (health, metrics, stop) = (Health::new(), Metrics::new(), lifecycle.token());
+    let database = Database::new(pool.clone(), Service::Order, config.messaging.outbox_max);
+    let intents = Arc::new(Notify::new());
+    let messaging_metrics = metrics.register(messaging::metrics::Metrics::register);
+    let order_metrics = metrics.register(order::metrics::Metrics::register);
+    let payment_timeout = config.payment_timeout;
+    order_metrics.count_on_scrape(&metrics, database.clone(), payment_timeout);
+
+    let provider = Arc::new(Sandbox::new(pool.clone()));
+    let payment_methods = provider.methods();
+    let payments = Payments::new(database.clone(), provider, Arc::clone(&intents), &messaging_metrics);
+    lifecycle.spawn("payments", payments.run(stop.clone(), lifecycle.drain()));
+    lifecycle.spawn("deadlines", deadlines::run(database.clone(), payment_timeout, stop.clone()));
+    lifecycle.spawn("projections", projections::run(pool.clone(), order_metrics, stop.clone()));
+    lifecycle.spawn("pruning", pruning::run(pool.clone(), config.idempotency_retention, stop.clone()));
+    lifecycle.spawn("database", watch_database(pool, &MIGRATIONS, NAME, health.clone(), stop.clone()));
+
+    let parts = Parts {
+        settings: config.messaging,
+        database: database.clone(),
+        subscriptions: handlers::subscriptions(&intents),
+        history: HISTORY,
+        metrics: messaging_metrics,
+        report: health.reporter(),
+    };
+    for (name, task) in runtime::tasks(parts, &stop) {
+        lifecycle.spawn(name, task);
+    }
+
+    let (desk, clerks) = Desk::open(database.clone());
+    lifecycle.spawn("desk", clerks);
+    let live = Live::default();
+    lifecycle.spawn("live", live.clone().run(database.pool().clone(), stop.clone()));
+    let http = Http {
+        database,
+        desk,
+        intents,
+        live,
+        shutdown: stop.clone(),
+        webhook_secrets: config.payment_webhook_secret,
+        payment_methods,
+        payment_timeout,
+    };
+    let router = finish(routes(http), Plumbing { auth, health, metrics });
+    lifecycle.spawn("http", serve(listener, router, stop, lifecycle.drain()));
+    tracing::info!(%address, "serving");
+    lifecycle.wait().await
+}

@@ -1,0 +1,11 @@
+//! All SQL of the service, by table, one statement per function.
+
+pub mod customer;
+pub mod ops;
+pub mod order;
+pub mod outage;
+pub mod payment;
+pub mod product;
+pub mod sale;
+pub mod total;
+pub mod webhook;

@@ -1,0 +1,165 @@
+//! The payment worker: claims intents, asks the provider outside of any transaction, and commits the results with the
+//! orders' next steps.
+//!
+//! A claim is committed before the provider is asked, so one that is left behind means "perhaps done", and is asked for
+//! again under the same id. So is one that got no answer: until the provider has said what became of it, it is neither
+//! withdrawn nor given up.
+
+mod gate;
+mod lanes;
+mod results;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use messaging::breaker::Breaker;
+use messaging::metrics::Metrics;
+use messaging::tx::Database;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::payment::{Job, PaymentProvider, Task};
+use crate::saga::SagaError;
+use crate::store;
+use gate::{Gate, Probe};
+use lanes::Lanes;
+
+/// How long a claim is somebody's own: longer than any call to a provider may take.
+const LEASE: Duration = Duration::from_secs(60);
+
+/// How long one call to the provider may take: below the lease, and below the time in which a service stops.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The wait between two looks for intents that no commit of this process announced.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Charges and refunds.
+pub struct Payments<P> {
+    database: Database,
+    provider: Arc<P>,
+    /// Notified when an intent was committed.
+    intents: Arc<Notify>,
+    gate: Mutex<Gate>,
+}
+
+impl<P: PaymentProvider> Payments<P> {
+    /// A worker for one provider.
+    pub fn new(database: Database, provider: Arc<P>, intents: Arc<Notify>, metrics: &Metrics) -> Arc<Self> {
+        let gate = Mutex::new(Gate::new(Breaker::new("payment-provider", metrics)));
+        Arc::new(Self { database, provider, intents, gate })
+    }
+
+    /// Works until shutdown, then finishes the calls that are under way, for as long as `drain`.
+    pub async fn run(self: Arc<Self>, shutdown: CancellationToken, drain: Duration) {
+        let mut lanes = Lanes::default();
+        let mut complained = false;
+        while !shutdown.is_cancelled() {
+            let probe = self.gate().probe();
+            if let Some(probe) = &probe {
+                shutdown.run_until_cancelled(tokio::time::sleep_until(probe.at)).await;
+            }
+            let jobs = self.claim(&lanes.busy(), probe.as_ref()).await.unwrap_or_else(|error| {
+                if !std::mem::replace(&mut complained, true) {
+                    warn!(%error, "payments cannot be claimed; trying again");
+                }
+                Vec::new()
+            });
+            if jobs.is_empty() {
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = self.intents.notified() => {}
+                    () = tokio::time::sleep(POLL) => {}
+                }
+                continue;
+            }
+            complained = false;
+            for batch in by_task_and_method(jobs) {
+                let (worker, probing) = (Arc::clone(&self), probe.is_some());
+                let method = batch[0].intent.method.clone();
+                let done = lanes.start(method, async move { worker.finish(&batch, probing).await });
+                if probing {
+                    shutdown.run_until_cancelled(done.cancelled()).await;
+                }
+            }
+        }
+        let cut = lanes.finish(drain).await;
+        if cut > 0 {
+            warn!(calls = cut, "calls to the payment provider were cut; their payments are asked for again");
+        }
+    }
+
+    /// Claims what is due and finishes it: one whole round, for tests.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub async fn step(&self) -> Result<usize, SagaError> {
+        let probe = self.gate().probe();
+        let jobs = self.claim(&[], probe.as_ref()).await?;
+        let count = jobs.len();
+        for batch in by_task_and_method(jobs) {
+            self.call(&batch, probe.is_some()).await?;
+        }
+        Ok(count)
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Claims what is due; as a probe, one payment that the provider gave no answer about, if there still is one.
+    async fn claim(&self, busy: &[String], probe: Option<&Probe>) -> sqlx::Result<Vec<Job>> {
+        let mut conn = self.database.pool().acquire().await?;
+        if let Some(probe) = probe {
+            let job = store::payment::reclaim(&mut conn, LEASE, &probe.payment_id).await?;
+            self.gate().probing();
+            if job.is_some() {
+                return Ok(job.into_iter().collect());
+            }
+        }
+        store::payment::claim(&mut conn, LEASE, busy).await
+    }
+
+    /// Calls the provider and stores what it says. A result that cannot be stored is asked for again when the claim ends.
+    async fn finish(&self, batch: &[Job], probing: bool) {
+        if let Err(error) = self.call(batch, probing).await {
+            warn!(%error, payments = batch.len(), "payment results not stored; asking again within a minute");
+        }
+    }
+
+    async fn call(&self, batch: &[Job], probing: bool) -> Result<(), SagaError> {
+        let Some(first) = batch.first() else { return Ok(()) };
+        let intents: Vec<_> = batch.iter().map(|job| job.intent.clone()).collect();
+        let asked = async {
+            match first.task {
+                Task::Charge => self.provider.charge(&intents).await,
+                Task::Refund => self.provider.refund(&intents).await,
+            }
+        };
+        let reason = match tokio::time::timeout(CALL_TIMEOUT, asked).await {
+            Ok(Ok(answers)) => {
+                if self.gate().succeeded() {
+                    info!("payment provider is back");
+                }
+                return results::store(&self.database, &self.intents, batch, answers).await;
+            }
+            Ok(Err(unreachable)) => unreachable.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        let (wait, opened) = self.gate().failed(&first.intent.payment_id, probing);
+        if opened {
+            warn!(reason, "payment provider is away; payments wait");
+        }
+        results::keep_in_doubt(&self.database, batch, wait).await
+    }
+}
+
+/// One call each: a slow method does not hold up the others.
+fn by_task_and_method(jobs: Vec<Job>) -> Vec<Vec<Job>> {
+    let mut batches = BTreeMap::<(bool, String), Vec<Job>>::new();
+    for job in jobs {
+        batches.entry((job.task == Task::Refund, job.intent.method.clone())).or_default().push(job);
+    }
+    batches.into_values().collect()
+}

@@ -1,0 +1,105 @@
+//! Read models: followers of the log that keep tables for reading.
+//!
+//! A projection takes events in pages; its rows and its checkpoint are one transaction, so every event counts once. A new
+//! one is a file and a line in [`run`].
+
+mod customer_totals;
+mod daily_sales;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use contracts::event::Service;
+use contracts::values::OrderId;
+use messaging::event_log::LoggedEvent;
+use messaging::follower::{self, FollowError};
+use sqlx::{PgConnection, PgPool};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::history::read;
+use crate::metrics::Metrics;
+use crate::order::OrderEvent;
+use crate::store;
+use crate::store::order::Cancelled;
+pub use customer_totals::CustomerTotals;
+pub use daily_sales::DailySales;
+
+/// The wait between two looks at the log when there was nothing new.
+const POLL: Duration = Duration::from_millis(200);
+
+/// Keeps one read model.
+pub trait Projection: Send + Sync {
+    /// The follower's name.
+    const NAME: &'static str;
+
+    /// Adds what `events`, in the order of the log, mean for the read model.
+    fn apply(&self, conn: &mut PgConnection, events: &[LoggedEvent]) -> impl Future<Output = sqlx::Result<()>> + Send;
+}
+
+/// Keeps all read models until shutdown.
+pub async fn run(pool: PgPool, metrics: Metrics, shutdown: CancellationToken) {
+    let sales = DailySales::new(metrics);
+    tokio::join!(keep(&CustomerTotals, &pool, &shutdown), keep(&sales, &pool, &shutdown));
+}
+
+async fn keep<P: Projection>(projection: &P, pool: &PgPool, shutdown: &CancellationToken) {
+    let mut complained = false;
+    while !shutdown.is_cancelled() {
+        let more = match step(projection, pool).await {
+            Ok(more) => {
+                complained = false;
+                more
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut complained, true) {
+                    warn!(%error, projection = P::NAME, "read model cannot follow; trying again");
+                }
+                false
+            }
+        };
+        if !more {
+            shutdown.run_until_cancelled(tokio::time::sleep(POLL)).await;
+        }
+    }
+}
+
+/// Takes one page of events, and says whether there may be more at once. Where another copy is at it, there is nothing
+/// to do.
+///
+/// # Errors
+/// When the database refuses, or the log cannot be followed.
+pub async fn step<P: Projection>(projection: &P, pool: &PgPool) -> Result<bool, FollowError> {
+    let mut tx = pool.begin().await?;
+    if !follower::lock(&mut tx, P::NAME).await? {
+        return Ok(false);
+    }
+    follower::prepare(&mut tx, true).await?;
+    let checkpoint = follower::load(&mut tx, P::NAME, Service::Order.name()).await?;
+    let page = follower::read(&mut tx, &checkpoint).await?;
+    if page.events.is_empty() {
+        return Ok(false);
+    }
+    projection.apply(&mut tx, &page.events).await?;
+    follower::save(&mut tx, P::NAME, &page.after).await?;
+    tx.commit().await?;
+    Ok(page.is_full())
+}
+
+/// What is known of the orders that are cancelled by one of `events`, in one statement for all of them.
+async fn cancelled_by(
+    conn: &mut PgConnection,
+    events: &[(&LoggedEvent, OrderEvent)],
+) -> sqlx::Result<HashMap<OrderId, Cancelled>> {
+    let cancelled = |(_, event): &(_, OrderEvent)| match event {
+        OrderEvent::Cancelled(event) => Some(event.order_id),
+        _ => None,
+    };
+    let ids: Vec<OrderId> = events.iter().filter_map(cancelled).collect();
+    if ids.is_empty() { Ok(HashMap::new()) } else { store::order::cancelled(conn, &ids).await }
+}
+
+/// The events that are about orders.
+fn of_orders(events: &[LoggedEvent]) -> Vec<(&LoggedEvent, OrderEvent)> {
+    events.iter().filter_map(|logged| Some((logged, read(logged).ok()?))).collect()
+}

@@ -1,0 +1,15 @@
+//! The service against a real PostgreSQL, one throwaway database per test, on the server that `DATABASE_URL` names.
+
+mod callers;
+mod copies;
+mod customers;
+mod desk;
+mod interface;
+mod ops;
+mod orders;
+mod payments;
+mod provider;
+mod saga;
+mod shop;
+mod stream;
+mod webhook;

@@ -1,0 +1,154 @@
+//! Health, metrics and documentation: what machines and newcomers ask first.
+
+use end_to_end::service::SERVICES;
+use end_to_end::shop::text;
+use end_to_end::system::System;
+use end_to_end::waiting::{PATIENCE, check, eventually};
+use serde_json::{Value, json};
+
+/// The metrics that services tell of themselves, with those that must have them after an order.
+const METRICS: [(&str, &[&str]); 12] = [
+    ("warren_messages_processed_total", &SERVICES),
+    ("warren_message_processing_seconds", &SERVICES),
+    ("warren_message_age_seconds", &SERVICES),
+    ("warren_outbox_pending", &SERVICES),
+    ("warren_outbox_oldest_seconds", &SERVICES),
+    ("warren_publish_confirm_seconds", &["order", "inventory"]),
+    ("warren_breaker_state", &["order"]),
+    ("warren_orders", &["order"]),
+    ("warren_orders_stuck", &["order"]),
+    ("warren_order_completion_seconds", &["order"]),
+    ("warren_mails_total", &["email"]),
+    ("http_server_request_duration_seconds", &SERVICES),
+];
+
+#[tokio::test]
+async fn health_and_documentation_need_no_token() {
+    let system = System::start().await;
+    for name in SERVICES {
+        let api = system.service(name).api().without_token();
+        assert_eq!(api.get("/livez").await.status, 200);
+        let ready = api.get("/readyz").await.expect(200);
+        let checks = json!({"broker": "ok", "database": "ok", "migrations": "ok", "consumer": "ok", "relay": "ok"});
+        assert_eq!((&ready["status"], &ready["checks"]), (&json!("ok"), &checks), "{name}");
+        documentation(name, &api).await;
+    }
+    system.finish().await;
+}
+
+async fn documentation(name: &str, api: &end_to_end::http::Api) {
+    let document = api.get("/openapi.json").await.expect(200);
+    assert!(text(&document, "openapi").starts_with("3.1"), "{name}");
+    let paths = document["paths"].as_object().expect("paths").clone();
+    let expected: &[(&str, &str)] = match name {
+        "order" => &[
+            ("/v1/customers", "post"),
+            ("/v1/customers/{id}", "patch"),
+            ("/v1/orders", "get"),
+            ("/v1/orders/{id}/cancel", "post"),
+            ("/v1/orders/{id}/stream", "get"),
+            ("/v1/reports/daily-sales", "get"),
+            ("/v1/payments/webhook", "post"),
+            ("/v1/ops/orders/{id}/nudge", "post"),
+        ],
+        "inventory" => &[
+            ("/v1/products/{sku}", "put"),
+            ("/v1/products", "get"),
+            ("/v1/products/{sku}/stock", "post"),
+            ("/v1/products/{sku}/movements", "get"),
+            ("/v1/reservations/{order_id}", "get"),
+        ],
+        _ => &[("/v1/emails", "get"), ("/v1/emails/{id}/preview", "get")],
+    };
+    let common = [("/v1/ops/trace/{order_id}", "get"), ("/v1/ops/inbox/{event_id}", "get"), ("/v1/ops/stuck", "get")];
+    for (path, method) in expected.iter().chain(&common) {
+        let described =
+            paths.iter().any(|(known, operations)| same_path(known, path) && operations[*method].is_object());
+        assert!(described, "{name} does not describe {method} {path}: {:?}", paths.keys().collect::<Vec<_>>());
+    }
+    assert_eq!(dangling(&document, &document), Vec::<String>::new(), "{name}: references to nothing");
+    let page = api.get("/docs").await;
+    assert_eq!(page.status, 200, "{page}");
+    assert!(page.header("content-type").is_some_and(|kind| kind.starts_with("text/html")));
+    for loaded in ["src=\"http", "src='http", "href=\"http", "src=\"//", "@import", "url(http"] {
+        // A link that a reader may follow is none that the page needs.
+        let needed = page
+            .body
+            .match_indices(loaded)
+            .any(|(at, _)| !page.body[..at].rsplit('<').next().unwrap_or_default().starts_with("a "));
+        assert!(!needed, "the page of {name} does not work offline: {loaded}");
+    }
+}
+
+/// Whether two paths are the same but for the names of their parameters.
+fn same_path(left: &str, right: &str) -> bool {
+    let parts = |path: &str| {
+        path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part }.to_owned()).collect::<Vec<_>>()
+    };
+    parts(left) == parts(right)
+}
+
+/// References of an OpenAPI document that lead nowhere.
+fn dangling(value: &Value, document: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(name, value)| match (name.as_str(), value.as_str()) {
+                ("$ref", Some(to))
+                    if to.strip_prefix('#').is_none_or(|pointer| document.pointer(pointer).is_none()) =>
+                {
+                    vec![to.to_owned()]
+                }
+                _ => dangling(value, document),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(|value| dangling(value, document)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn services_tell_of_themselves() {
+    let system = System::start().await;
+    system.sell("tea", 100, 10).await;
+    let customer = system.customer().await;
+    let order = system.place(&customer, &[("tea", 1)]).await;
+    system.settled(text(&order, "id")).await;
+    system.mails_told(&format!("order_id={}", text(&order, "id")), 1).await;
+    let mut missing = Vec::new();
+    for name in SERVICES {
+        let answer = system.service(name).api().without_token().get("/metrics").await;
+        assert_eq!(answer.status, 200);
+        let its_own = METRICS.iter().filter(|(_, services)| services.contains(&name));
+        missing.extend(
+            its_own.filter(|(metric, _)| !is_declared(&answer.body, metric)).map(|(metric, _)| (name, *metric)),
+        );
+    }
+    assert!(missing.is_empty(), "missing metrics: {missing:?}");
+    for (service, metric, labels, at_least) in [
+        (
+            "inventory",
+            "warren_messages_processed_total",
+            &[("queue", "inventory"), ("event", "order.created"), ("outcome", "done")][..],
+            1.0,
+        ),
+        ("order", "warren_orders", &[("status", "confirmed")], 1.0),
+        ("order", "warren_outbox_pending", &[], 0.0),
+        ("order", "warren_order_completion_seconds_count", &[], 1.0),
+        ("email", "warren_mails_total", &[("template", "order-confirmed"), ("outcome", "sent")], 1.0),
+        ("order", "http_server_request_duration_seconds_count", &[], 1.0),
+    ] {
+        eventually(&format!("{service} counts {metric} {labels:?}"), PATIENCE, async || {
+            let value = system.service(service).metric(metric, labels).await?;
+            check(value.is_some_and(|value| value >= at_least), || format!("{value:?}"))
+        })
+        .await;
+    }
+    system.finish().await;
+}
+
+/// Whether a metric is told of, as a sample or by its type: one that has no samples yet is there all the same.
+fn is_declared(metrics: &str, name: &str) -> bool {
+    let family = name.trim_end_matches("_total");
+    metrics.contains(&format!("# TYPE {name} ")) || metrics.contains(&format!("# TYPE {family} "))
+}

@@ -1,0 +1,186 @@
+//! The services' logs, put together.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, IsTerminal as _, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::services::Service;
+use crate::{interrupt, supervisor};
+
+/// Reads what is new in the logs and prints it line by line, each with the name of its service.
+pub(crate) struct Follower {
+    sources: BTreeMap<Service, Source>,
+    colour: bool,
+}
+
+struct Source {
+    file: PathBuf,
+    position: u64,
+    /// The beginning of a line whose end is not written yet.
+    rest: Vec<u8>,
+}
+
+impl Follower {
+    /// Follows the logs of these services from their beginning.
+    pub(crate) fn new(dir: &Path, services: &[Service]) -> Follower {
+        let source = |service| Source { file: supervisor::log(dir, service), position: 0, rest: Vec::new() };
+        let sources = services.iter().map(|service| (*service, source(*service))).collect();
+        let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        Follower { sources, colour }
+    }
+
+    /// Prints what has come since the last time, in the order of the lines' times.
+    ///
+    /// # Errors
+    /// When nobody reads what is printed any more, or a log cannot be read.
+    pub(crate) fn print_new(&mut self) -> io::Result<()> {
+        let mut new = Vec::new();
+        for (service, source) in &mut self.sources {
+            new.push((*service, source.read_new()?));
+        }
+        let mut out = io::stdout().lock();
+        for (service, line) in merge(new) {
+            let name = service.name();
+            if self.colour {
+                let colour = 33 + service as u8;
+                writeln!(out, "\x1b[{colour}m{name:9}\x1b[0m | {line}")?;
+            } else {
+                writeln!(out, "{name:9} | {line}")?;
+            }
+        }
+        out.flush()
+    }
+}
+
+impl Source {
+    fn read_new(&mut self) -> io::Result<Vec<String>> {
+        let mut file = match File::open(&self.file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            file => file?,
+        };
+        if file.metadata()?.len() < self.position {
+            // The system was started anew.
+            self.position = 0;
+            self.rest.clear();
+        }
+        file.seek(SeekFrom::Start(self.position))?;
+        self.position += file.read_to_end(&mut self.rest)? as u64;
+        let complete = self.rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let rest = self.rest.split_off(complete);
+        let text = std::mem::replace(&mut self.rest, rest);
+        Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
+    }
+}
+
+/// Puts the lines of several logs into one order, each log keeping its own. A line without a time follows the one
+/// before it.
+fn merge(logs: Vec<(Service, Vec<String>)>) -> Vec<(Service, String)> {
+    let mut logs: Vec<_> = logs.into_iter().map(|(service, lines)| (service, lines.into_iter().peekable())).collect();
+    let mut merged = Vec::new();
+    loop {
+        let mut first: Option<(usize, u32)> = None;
+        for (at, (_, lines)) in logs.iter_mut().enumerate() {
+            let Some(line) = lines.peek() else { continue };
+            let time = time_of_day(line).unwrap_or_default();
+            if first.is_none_or(|(_, earliest)| is_earlier(time, earliest)) {
+                first = Some((at, time));
+            }
+        }
+        let Some((at, _)) = first else { return merged };
+        let (service, lines) = &mut logs[at];
+        merged.extend(lines.next().map(|line| (*service, line)));
+        while let Some(line) = lines.next_if(|line| time_of_day(line).is_none()) {
+            merged.push((*service, line));
+        }
+    }
+}
+
+const DAY: u32 = 24 * 60 * 60 * 1000;
+
+/// Whether one time of day comes before another, midnight being between them if that makes them neighbours.
+fn is_earlier(one: u32, other: u32) -> bool {
+    one != other && (DAY + other - one) % DAY < DAY / 2
+}
+
+/// The time of day in a line, in milliseconds: `03:04:05.678` or an RFC 3339 time, at its beginning or as the first
+/// field of a JSON object.
+fn time_of_day(line: &str) -> Option<u32> {
+    let line = line.trim_start().trim_start_matches("{\"timestamp\":\"");
+    let time = line.split([' ', '"']).next()?;
+    let time = time.rsplit('T').next()?.trim_end_matches('Z');
+    let mut parts = time.split(':');
+    let (hours, minutes) = (parts.next()?.parse::<u32>().ok()?, parts.next()?.parse::<u32>().ok()?);
+    let (seconds, fraction) = parts.next()?.split_once('.').unwrap_or((time.get(6..8)?, "0"));
+    let seconds = seconds.parse::<u32>().ok()?;
+    let milliseconds = format!("{fraction:0<3}").get(..3)?.parse::<u32>().ok()?;
+    (hours < 24 && minutes < 60 && seconds < 61)
+        .then_some(((hours * 60 + minutes) * 60 + seconds) * 1000 + milliseconds)
+}
+
+/// Prints the logs of the services, and goes on with what comes if asked, until interrupted.
+///
+/// # Errors
+/// When a log cannot be read.
+pub(crate) fn print(dir: &Path, services: &[Service], follow: bool) -> Result<()> {
+    if follow {
+        interrupt::listen()?;
+    }
+    if services.iter().all(|service| fs::metadata(supervisor::log(dir, *service)).is_err()) {
+        anyhow::bail!("there are no logs: `cargo xtask up` has not been here");
+    }
+    let mut follower = Follower::new(dir, services);
+    loop {
+        match follower.print_new() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            printed => printed?,
+        }
+        if !follow || interrupt::pause(Duration::from_millis(200)).is_err() {
+            return Ok(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_read_once_and_whole() {
+        let file = std::env::temp_dir().join(format!("xtask-log-{}", std::process::id()));
+        let mut source = Source { file: file.clone(), position: 0, rest: Vec::new() };
+        assert!(source.read_new().unwrap().is_empty());
+        fs::write(&file, "one\ntw").unwrap();
+        assert_eq!(source.read_new().unwrap(), ["one"]);
+        fs::write(&file, "one\ntwo\nthree\n").unwrap();
+        assert_eq!(source.read_new().unwrap(), ["two", "three"]);
+        fs::write(&file, "new\n").unwrap();
+        assert_eq!(source.read_new().unwrap(), ["new"]);
+        fs::remove_file(&file).unwrap();
+    }
+
+    #[test]
+    fn the_time_of_a_line() {
+        let time = Some((((3 * 60) + 4) * 60 + 5) * 1000);
+        assert_eq!(time_of_day("03:04:05.678  INFO order x"), time.map(|time| time + 678));
+        assert_eq!(time_of_day("03:04:05 INFO"), time);
+        assert_eq!(time_of_day("2026-01-02T03:04:05.678901Z  INFO x"), time.map(|time| time + 678));
+        assert_eq!(time_of_day("{\"timestamp\":\"2026-01-02T03:04:05Z\",\"l\":1}"), time);
+        for line in ["  at src/main.rs:1:2", "", "thread 'ä-ünïcödéé' panicked", "error: a:b:c", "1:2"] {
+            assert_eq!(time_of_day(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn logs_are_merged_by_time() {
+        let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        let order = lines(&["23:59:59.000 a", "  more of a", "00:00:02.000 d"]);
+        let email = lines(&["23:59:59.500 b", "00:00:01.000 c"]);
+        let merged = merge(vec![(Service::Order, order), (Service::Email, email)]);
+        let last: Vec<char> = merged.iter().filter_map(|(_, line)| line.chars().last()).collect();
+        assert_eq!(last, ['a', 'a', 'b', 'c', 'd']);
+    }
+}

@@ -1,0 +1,160 @@
+//! The whole system in one value: servers, migrated databases, running services. `up` shows it to a person; whatever
+//! else needs the system (a measurement, say) starts it the same way.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::infra::private::Life;
+use crate::infra::{Choice, Infra, Server};
+use crate::run::Run;
+use crate::secrets::Secrets;
+use crate::services::{self, Addresses, Caller, Environment, Service, Wiring};
+use crate::state::State;
+use crate::supervisor::Supervisor;
+use crate::{files, net, process, shell, workspace};
+
+/// How the system is to be started.
+pub(crate) struct Options {
+    /// Where the servers come from.
+    pub(crate) infra: Choice,
+    /// Whether to build for speed.
+    pub(crate) release: bool,
+    /// What becomes of the data.
+    pub(crate) life: Life,
+}
+
+/// A running system. It needs the [`Run`] that it was started in, and is to be dropped before it.
+pub(crate) struct System {
+    /// Looks after the services.
+    pub(crate) supervisor: Supervisor,
+    /// The servers.
+    pub(crate) infra: Infra,
+    /// Where the services listen.
+    pub(crate) addresses: Addresses,
+    /// The folder of the binaries, with the command line among them.
+    pub(crate) bin_dir: PathBuf,
+    /// A bearer token with all scopes; none when the caller's own keys verify tokens and he has set no `WARREN_TOKEN`.
+    pub(crate) token: Option<String>,
+}
+
+const READY_LIMIT: Duration = Duration::from_secs(120);
+
+impl System {
+    /// Builds, provides servers, migrates, starts, and waits until every service is ready.
+    ///
+    /// # Errors
+    /// When one of these fails; whatever was started by then is stopped again.
+    pub(crate) fn start(run: &Run, options: &Options) -> Result<System> {
+        let dir = run.dir();
+        // What may fail at once comes before what takes minutes.
+        let mut infra = Infra::choose(dir, options.infra, options.life, &Server::ALL)?;
+        let bin_dir = workspace::build(options.release)?;
+        infra.start(&Server::ALL)?;
+        for service in Service::ALL {
+            infra.create_database(service.name())?;
+        }
+        migrate(&infra, &bin_dir)?;
+
+        let secrets = Secrets::load_or_make(dir)?;
+        let addresses = services::addresses(Environment.get("HTTP_ADDR").as_deref())?;
+        let mail_dir = dir.join("mail");
+        files::make_dir(&mail_dir)?;
+        let started = Service::ALL.map(|service| {
+            let wiring = Wiring {
+                address: &addresses.of[&service],
+                amqp_url: infra.amqp_url(),
+                database_url: infra.database_url(service.name()),
+                secrets: &secrets,
+                mail_dir: &mail_dir,
+            };
+            (service, addresses.to_call(service), services::settings(service, &Environment, wiring))
+        });
+        let (broker, database) = infra.addresses();
+        let state = State {
+            supervisor: std::process::id(),
+            ready: false,
+            release: options.release,
+            infra: infra.name().to_owned(),
+            broker,
+            database,
+            services: Vec::new(),
+        };
+        process::say("starting the services");
+        let mut supervisor = Supervisor::start(dir, &bin_dir, state, started.into())?;
+        for service in Service::ALL {
+            let address = addresses.to_call(service);
+            process::wait_until(service.name(), READY_LIMIT, || {
+                supervisor.all_run()?;
+                Ok(net::http("GET", &address, "/readyz", None, None).is_ok_and(|answer| answer.status == 200))
+            })?;
+        }
+        let token = token(&bin_dir, &secrets)?;
+        let system = System { supervisor, infra, addresses, bin_dir, token };
+        system.write_env(dir, &secrets, &mail_dir)?;
+        Ok(system)
+    }
+
+    /// Writes the file that a shell can source to work with this system.
+    fn write_env(&self, dir: &Path, secrets: &Secrets, mail_dir: &Path) -> Result<()> {
+        let own = |name, ours: &str| given(name).map(|given| given.unwrap_or_else(|| ours.to_owned()));
+        let mut variables = Vec::new();
+        for service in Service::ALL {
+            variables.push((service.url_variable(), format!("http://{}", self.addresses.to_call(service))));
+            variables.push((service.database_url_variable(), self.infra.database_url(service.name())));
+        }
+        variables.push(("AMQP_URL", self.infra.amqp_url()));
+        if let Some(url) = self.infra.management_url() {
+            variables.push(("RABBITMQ_MANAGEMENT_URL", url));
+        }
+        let own_mail_dir = given("SMTP_URL")?.and_then(|url| url.strip_prefix("file://").map(str::to_owned));
+        variables.push(("MAIL_DIR", own_mail_dir.unwrap_or_else(|| mail_dir.display().to_string())));
+        variables.push(("AUTH_HS256_SECRET", own("AUTH_HS256_SECRET", &secrets.auth)?));
+        variables.push(("PAYMENT_WEBHOOK_SECRET", own("PAYMENT_WEBHOOK_SECRET", &secrets.webhook)?));
+        variables.push(("EMAIL_OPS", own("EMAIL_OPS", services::EMAIL_OPS)?));
+        variables.push(("WARREN_TOKEN", self.token.clone().unwrap_or_default()));
+        files::write_private(&dir.join("env"), &shell::exports(&variables))
+    }
+}
+
+/// Brings every service's database to the newest schema.
+///
+/// # Errors
+/// When a migration fails.
+pub(crate) fn migrate(infra: &Infra, bin_dir: &Path) -> Result<()> {
+    process::say("migrating the databases");
+    for service in Service::ALL {
+        let mut command = Command::new(bin_dir.join(service.name()));
+        command.arg("migrate").env("DATABASE_URL", infra.database_url(service.name()));
+        command.env_remove("DATABASE_URL_FILE");
+        process::output(&mut command, None).with_context(|| format!("cannot migrate {}", service.name()))?;
+    }
+    Ok(())
+}
+
+/// A token with all scopes, for a month, that the services will accept. Where the caller brings keys of which we have
+/// not the secret half, it is the one that he has set.
+fn token(bin_dir: &Path, secrets: &Secrets) -> Result<Option<String>> {
+    let secret = match given("AUTH_HS256_SECRET")? {
+        None if services::chooses_authentication(&Environment) => return Ok(Environment.get("WARREN_TOKEN")),
+        secret => secret.unwrap_or_else(|| secrets.auth.clone()),
+    };
+    let mut command = Command::new(bin_dir.join("warren"));
+    command.args(["token", "--ttl", "30d"]).env("AUTH_HS256_SECRET", secret).env_remove("AUTH_HS256_SECRET_FILE");
+    Ok(Some(process::output(&mut command, None)?.trim().to_owned()))
+}
+
+/// What the caller has set, directly or by a file.
+fn given(name: &str) -> Result<Option<String>> {
+    match (Environment.get(name), Environment.get(&format!("{name}_FILE"))) {
+        (Some(value), _) => Ok(Some(value)),
+        (None, None) => Ok(None),
+        (None, Some(file)) => {
+            let text = std::fs::read_to_string(&file).with_context(|| format!("cannot read {name}_FILE ({file})"))?;
+            let text = text.strip_suffix('\n').unwrap_or(&text);
+            Ok(Some(text.strip_suffix('\r').unwrap_or(text).to_owned()))
+        }
+    }
+}
