@@ -78,8 +78,8 @@ start() {
   # 0: the engine chooses
   export ORDER_PORT=0 MAILPIT_PORT=0 RABBITMQ_PORT=0 RABBITMQ_MANAGEMENT_PORT=0 POSTGRES_PORT=0
   local first
-  first=$(free_range 4)
-  export INVENTORY_PORT=$first-$((first + 1)) EMAIL_PORT=$((first + 2))-$((first + 3))
+  first=$(free_range 5)
+  export INVENTORY_PORT=$first-$((first + 2)) EMAIL_PORT=$((first + 3))-$((first + 4))
   trap finish EXIT
   compose up --build --detach --wait
   ok "started: all containers are healthy"
@@ -182,6 +182,7 @@ check_database_rights() {
   refused 'must be owner' sql order 'drop table event'
   refused 'permission denied for database' sql inventory 'select 1'
   refused 'permission denied for database' sql postgres 'select 1'
+  compose run --rm --no-TTY --no-deps order projections verify >/dev/null 2>&1 || fail "the order service's role cannot verify read models"
   ok "database: the order service's role works with its rows, changes no schema, and opens no other database"
 }
 
@@ -192,23 +193,26 @@ as_service() {
   compose run --rm --no-TTY --env AMQP_URL="$url" --env RABBITMQ_MANAGEMENT_URL= warren "$@"
 }
 
+sees_its_queues() { curl -fsS "$order/metrics" | grep -q '^warren_queue_consumers{queue="order"} 1'; }
+
 check_broker_rights() {
   compose run --rm --no-TTY warren topology check >/dev/null 2>&1 || fail "warren topology check finds a difference"
   refused 'ACCESS_REFUSED' as_service topology apply
-  ok "broker: the topology is complete; the order service's user declares nothing"
+  eventually sees_its_queues
+  ok "broker: the topology is complete; the order service's user declares nothing, and counts its queues"
 }
 
 consumers() { compose exec -T rabbitmq rabbitmqctl --quiet list_queues --vhost warren name consumers | tr '\t' ' '; }
 
-has_copies() { consumers | grep -qx 'inventory 2' && consumers | grep -qx 'email 2'; }
+has_copies() { consumers | grep -qx 'inventory 3' && consumers | grep -qx 'email 2'; }
 
 check_scaling() {
-  compose up --detach --wait --no-recreate --scale inventory=2 --scale email=2 2>/dev/null || fail "cannot scale"
+  compose up --detach --wait --no-recreate --scale inventory=3 --scale email=2 2>/dev/null || fail "cannot scale"
   eventually has_copies
   is_ready "http://$(address inventory 8081 2)" || fail "the second copy of inventory is not ready"
   eventually place_order
   eventually is_confirmed
-  ok "two copies of inventory and email: order $order_id is confirmed"
+  ok "three copies of inventory and two of email: order $order_id is confirmed"
 }
 
 check_volumes() {

@@ -22,6 +22,8 @@ where not exists (select from pg_database where datname = :'service') \gexec
 
 revoke connect, temporary on database :"service" from public;
 grant connect on database :"service" to :"service", audit;
+-- Read models are rebuilt and verified on tables of the session's own.
+grant temporary on database :"service" to :"service";
 
 \connect :"service"
 

@@ -30,6 +30,9 @@ create table event (
 
 create index event_xid on event (xid) include (position);
 
+-- For finding an event by its id, and those since a time: ids are UUIDv7, so each part of the table holds a range of them.
+create index event_id on event using brin (id) with (autosummarize = on);
+
 -- How far each reader of the log has come. A reader takes a snapshot as the end of a window, reads the rows that this
 -- snapshot sees and the previous one did not, by position, and then makes it the previous one. So a row is read once,
 -- however late its transaction commits, and nobody waits for a long transaction that writes elsewhere.
@@ -73,4 +76,13 @@ create table attempt (
     started_at timestamptz not null default now(),
 
     constraint attempt_pkey primary key (id)
+);
+
+-- Events that became dead letters here, so that the service can tell an event that failed from one that never came. The
+-- messages themselves are in the broker's queue SERVICE.dead; one that takes effect later has its row in the inbox as well.
+create table dead_letter (
+    id        uuid        not null,
+    failed_at timestamptz not null default now(),
+
+    constraint dead_letter_pkey primary key (id)
 );

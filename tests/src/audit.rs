@@ -17,7 +17,7 @@ const SETTLING: Duration = Duration::from_secs(120);
 const REPLAYED: usize = 20;
 
 /// Who publishes what to whom.
-const ROUTES: [(&str, &str, &[&str]); 4] = [
+pub(crate) const ROUTES: [(&str, &str, &[&str]); 4] = [
     ("order", "email", &["customer.registered", "customer.changed", "order.confirmed", "order.cancelled"]),
     ("order", "inventory", &["order.created", "order.confirmed", "order.cancelled"]),
     ("inventory", "order", &["product.changed", "inventory.reserved", "inventory.rejected"]),

@@ -210,6 +210,38 @@ impl Vhost {
         found
     }
 
+    /// Takes up to `count` messages from the front of a queue and puts them to its end as `change` has left them. They are
+    /// there twice for a moment, and stay so when the broker goes away meanwhile.
+    pub async fn requeue(&self, queue: &str, count: usize, change: impl FnOnce(&mut Vec<Message>)) {
+        let (connection, channel) = self.channel().await;
+        let (mut messages, mut last) = (Vec::new(), None);
+        while messages.len() < count
+            && let Some(message) =
+                channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("the queue is there")
+        {
+            let delivery = message.delivery;
+            messages.push(Message { body: delivery.data, properties: delivery.properties });
+            last = Some(delivery.acker);
+        }
+        change(&mut messages);
+        self.put(queue, &messages).await;
+        if let Some(last) = last {
+            last.ack(BasicAckOptions { multiple: true }).await.expect("taken");
+        }
+        let _ = connection.close(200, "done".into()).await;
+    }
+
+    /// Has the broker close all connections to this vhost, as an operator would.
+    pub async fn close_connections(&self) {
+        let open = manage(Method::GET, &format!("/api/vhosts/{}/connections", self.name), Value::Null).await;
+        for connection in open.as_array().into_iter().flatten() {
+            let name = connection["name"].as_str().unwrap_or_default().replace(' ', "%20");
+            // It may have ended by itself.
+            let api = crate::http::Api::new(environment().management_url.clone(), None);
+            let _ = api.call(Method::DELETE, &format!("/api/connections/{name}")).try_send().await;
+        }
+    }
+
     /// How many messages wait in a queue, beside those that were delivered and not acknowledged; `None` when there is no such queue.
     pub async fn waiting(&self, queue: &str) -> Option<u32> {
         let (connection, channel) = self.channel().await;
@@ -221,6 +253,16 @@ impl Vhost {
             .map(|queue| queue.message_count());
         let _ = connection.close(200, "done".into()).await;
         count
+    }
+
+    /// Deletes a queue or an exchange, `queues/{}/NAME` or `exchanges/{}/NAME`, with all that is in it.
+    pub async fn remove(&self, path: &str) {
+        manage(Method::DELETE, &format!("/api/{}", path.replace("{}", &self.name)), Value::Null).await;
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What the management interface says about `path` below this vhost: `queues`, `exchanges`, `bindings`.
@@ -254,7 +296,7 @@ fn administrator() -> &'static str {
 ///
 /// # Panics
 /// When it does not do as it is told.
-async fn manage(method: Method, path: &str, body: Value) -> Value {
+pub(crate) async fn manage(method: Method, path: &str, body: Value) -> Value {
     let api = crate::http::Api::new(environment().management_url.clone(), None);
     let call = api.call(method, path);
     let call = if body.is_null() { call } else { call.json(&body) };

@@ -81,6 +81,12 @@ pub fn server_address() -> String {
     format!("{}:{}", options.get_host(), options.get_port())
 }
 
+/// Runs a statement on the server, if it answers.
+pub(crate) async fn attempt(sql: &'static str) -> bool {
+    let Ok(mut connection) = server_options().disable_statement_logging().connect().await else { return false };
+    connection.execute(sql).await.is_ok()
+}
+
 fn server_options() -> PgConnectOptions {
     let url = &environment().database_url;
     url.parse().unwrap_or_else(|error| panic!("DATABASE_URL is no PostgreSQL URL: {error}"))

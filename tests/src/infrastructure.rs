@@ -1,10 +1,15 @@
 //! The servers themselves, for tests that take them away from everybody.
 
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::environment::required;
+use crate::waiting::{check, eventually};
+
+/// How long PostgreSQL may take to end at once.
+const ENDING: Duration = Duration::from_secs(20);
 
 /// A server that all tests share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,10 +20,17 @@ pub enum Server {
     Database,
 }
 
+/// Who has the servers: one test alone, or any number beside each other.
+static SERVERS: RwLock<()> = RwLock::const_new(());
+
 /// Held by a test that needs the servers to itself: two that stop the broker would meet.
-pub async fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::const_new(());
-    ALONE.lock().await
+pub async fn alone() -> RwLockWriteGuard<'static, ()> {
+    SERVERS.write().await
+}
+
+/// Held by a test of the same program that harms nothing but its own system.
+pub async fn beside_others() -> RwLockReadGuard<'static, ()> {
+    SERVERS.read().await
 }
 
 /// A server that was taken away. It is started again at the latest when this is dropped, also by a test that fails.
@@ -38,9 +50,37 @@ impl Server {
         Outage(Some(self))
     }
 
+    /// Has PostgreSQL end at once, without a checkpoint (`pg_ctl stop -m immediate`, which is SIGQUIT).
+    ///
+    /// # Panics
+    /// When this is the broker, or it does not end.
+    pub async fn quit(self) -> Outage {
+        assert_eq!(self, Server::Database, "the broker knows no such stop");
+        // The server's programs run in its data folder. It takes the session along with it, answered or not.
+        let sql = "copy (select 1) to program 'kill -QUIT $(head -n 1 postmaster.pid)'";
+        crate::database::attempt(sql).await;
+        eventually("PostgreSQL is ending", ENDING, async || {
+            check(!crate::database::attempt("select 1").await, || "it answers".to_owned())
+        })
+        .await;
+        // It is not asked a second time by this: an orderly stop of a server that is ending waits for the end.
+        self.act("stop").await;
+        Outage(Some(self))
+    }
+
     /// Stops it in order and starts it again.
     pub async fn restart(self) {
         self.act("restart").await;
+    }
+
+    /// Has the broker run out of memory, so that it blocks whoever publishes.
+    pub async fn alarm(self) {
+        self.act("alarm").await;
+    }
+
+    /// Ends the alarm.
+    pub async fn calm(self) {
+        self.act("calm").await;
     }
 
     async fn act(self, action: &'static str) {

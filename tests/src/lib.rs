@@ -9,19 +9,22 @@
 //! the test did not take, stock that adds up, one mail for each end of an order, nothing personal in the logs.
 //!
 //! Read it in this order: [`system`] with its [`setup`], [`shop`] (the system in the words of its business),
-//! [`audit`] (the checks at the end); then the tools.
+//! [`audit`] (the checks at the end), [`chaos`] (everything goes wrong at once); then the tools.
 
 pub mod audit;
+pub mod chaos;
 pub mod load;
 pub mod setup;
 pub mod shop;
 pub mod system;
 
 pub mod broker;
+pub mod broker_user;
 pub mod database;
 pub mod environment;
 pub mod http;
 pub mod infrastructure;
+pub mod lost_answer;
 pub mod mailbox;
 pub mod proxy;
 pub mod service;

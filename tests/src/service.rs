@@ -28,7 +28,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(35);
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Variables of the caller that would change what a test sets up.
-const CONFIGURATION: [&str; 28] = [
+const CONFIGURATION: [&str; 30] = [
     "HTTP_ADDR",
     "DATABASE_URL",
     "AMQP_URL",
@@ -55,6 +55,8 @@ const CONFIGURATION: [&str; 28] = [
     "LOG_FORMAT",
     "RUST_LOG",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "WARREN_FAILPOINT",
+    "WARREN_BREAK",
     "NO_COLOR",
     "CLICOLOR_FORCE",
 ];
@@ -174,6 +176,28 @@ impl Service {
         if let Some(mut child) = child {
             child.kill().await.expect("a child can be killed");
         }
+    }
+
+    /// SIGSTOP: it keeps its connections, and does nothing.
+    pub fn freeze(&self) {
+        self.child().iter().for_each(|child| signal(child, Signal::STOP));
+    }
+
+    /// SIGCONT: it goes on.
+    pub fn thaw(&self) {
+        self.child().iter().for_each(|child| signal(child, Signal::CONT));
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn ends_by_itself(&self, why: &str) {
+        eventually(&format!("{} ends: {why}", self.name), START_LIMIT, async || {
+            check(self.ended().is_some(), || "it goes on".to_owned())
+        })
+        .await;
+        self.child().take();
     }
 
     /// SIGTERM, and waits for the end.

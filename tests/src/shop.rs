@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sqlx::Connection as _;
 use uuid::Uuid;
 
+use crate::audit::ROUTES;
 use crate::http::Answer;
 use crate::system::System;
 use crate::waiting::{PATIENCE, check, eventually};
@@ -102,6 +103,33 @@ impl System {
             .expect("the inbox is there");
         let _ = tokio::join!(from.close(), to.close());
         published.len() - usize::try_from(arrived).expect("a count")
+    }
+
+    /// The latest events that a consumer was sent, in their envelopes, latest first.
+    ///
+    /// # Panics
+    /// When a database is away.
+    pub async fn latest_events_to(&self, consumer: &str, count: usize) -> Vec<Value> {
+        let mut latest = Vec::new();
+        for (publisher, _, types) in ROUTES.into_iter().filter(|(_, to, _)| *to == consumer) {
+            let mut from = self.database(publisher).connect().await;
+            let types: Vec<String> = types.iter().map(|name| (*name).to_owned()).collect();
+            let rows = sqlx::query_scalar(
+                "select json_strip_nulls(json_build_object('specversion', '1.0', 'id', id, 'source', '/warren/' || $1, 'type', type,
+                        'dataschema', 'urn:warren:' || type || ':' || version, 'subject', subject,
+                        'sequence', sequence::text, 'time', time, 'datacontenttype', 'application/json',
+                        'correlationid', correlation_id, 'causationid', causation_id, 'data', data))
+                 from event where type = any($2) order by position desc limit $3",
+            )
+            .bind(publisher)
+            .bind(types)
+            .bind(i64::try_from(count).expect("a small number"))
+            .fetch_all(&mut from)
+            .await;
+            latest.extend(rows.expect("the event log is there"));
+            let _ = from.close().await;
+        }
+        latest
     }
 
     /// Registers a customer whose name and address must not be seen in logs.

@@ -3,9 +3,12 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::waiting::until;
 
 /// What the server says to a whole mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,7 @@ struct State {
     script: VecDeque<Verdict>,
     received: Vec<Vec<u8>>,
     refused: usize,
+    takes: Duration,
 }
 
 impl SmtpServer {
@@ -70,6 +74,11 @@ impl SmtpServer {
         self.state().received.clone()
     }
 
+    /// From now on it takes this long to answer to a whole mail.
+    pub fn take(&self, time: Duration) {
+        self.state().takes = time;
+    }
+
     /// How many mails it did not take.
     pub fn refused(&self) -> usize {
         self.state().refused
@@ -96,6 +105,8 @@ impl SmtpServer {
                 "DATA" => {
                     client.write_all(b"354 go on\r\n").await?;
                     let mail = read_mail(&mut client).await?;
+                    let takes = self.state().takes;
+                    until(Instant::now() + takes).await;
                     match self.judge(mail) {
                         Verdict::Take => "250 taken\r\n",
                         Verdict::TakeSilently => return Ok(()),

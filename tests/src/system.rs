@@ -1,7 +1,7 @@
 //! A whole system: three services with their databases, a vhost and a mailbox, made for one test and gone after it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 
 use crate::broker::{Found, Vhost};
 use crate::database::Database;
+use crate::http::Api;
 use crate::mailbox::Mailbox;
 use crate::service::{SERVICES, Service, last_lines};
 use crate::setup::{Proxies, Setup};
@@ -83,6 +84,16 @@ impl System {
     /// The payment provider that calls `order` back.
     pub fn provider(&self) -> Provider {
         Provider::new(self.order.api().clone(), &self.webhook_secret)
+    }
+
+    /// The payment provider that calls a copy of `order` back.
+    pub fn provider_at(&self, api: &Api) -> Provider {
+        Provider::new(api.clone(), &self.webhook_secret)
+    }
+
+    /// Where this system keeps its files.
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Runs `SERVICE migrate` for each.

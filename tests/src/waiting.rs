@@ -34,6 +34,11 @@ pub async fn eventually<T, E: Display>(
     }
 }
 
+/// Waits for a moment of a schedule.
+pub async fn until(moment: Instant) {
+    tokio::time::sleep_until(moment.into()).await;
+}
+
 /// Looks again and again for `period`, and fails as soon as it does not see what must stay.
 ///
 /// # Panics

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::http::{Answer, Api};
+use crate::http::{Answer, Api, Call};
 use crate::token::in_seconds;
 
 /// A payment provider that calls back.
@@ -32,6 +32,16 @@ impl Provider {
         self.call_at(webhook_id, in_seconds(0), body).await
     }
 
+    /// Calls a service that may be away, with a right signature.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn try_call(&self, webhook_id: &str, body: &Value) -> Result<Answer, String> {
+        let (timestamp, body) = (in_seconds(0), body.to_string());
+        let signature = self.sign(webhook_id, timestamp, &body);
+        self.request(webhook_id, timestamp, &signature, body).try_send().await
+    }
+
     /// Calls as of another time, with a right signature.
     pub async fn call_at(&self, webhook_id: &str, timestamp: i64, body: &Value) -> Answer {
         let body = body.to_string();
@@ -41,14 +51,16 @@ impl Provider {
 
     /// Calls with any signature.
     pub async fn send(&self, webhook_id: &str, timestamp: i64, signature: &str, body: String) -> Answer {
+        self.request(webhook_id, timestamp, signature, body).send().await
+    }
+
+    fn request(&self, webhook_id: &str, timestamp: i64, signature: &str, body: String) -> Call {
         self.api
             .call(Method::POST, "/v1/payments/webhook")
             .header("webhook-id", webhook_id)
             .header("webhook-timestamp", &timestamp.to_string())
             .header("webhook-signature", signature)
             .body("application/json", body)
-            .send()
-            .await
     }
 
     /// The signature of a call.

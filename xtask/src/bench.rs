@@ -3,7 +3,7 @@
 //! A release build of everything, servers of its own, every guarantee on. The load generator shares the machine and is
 //! counted on its own line. On a shared machine absolute figures move; compare figures of one run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -115,7 +115,7 @@ impl Usage {
         let mut usage = Usage::default();
         let services = process::marked(process::RUN_MARK, dir);
         let servers = process::marked(process::SERVER_MARK, dir);
-        for pid in services.into_iter().chain(servers) {
+        for pid in with_descendants(services.into_iter().chain(servers)) {
             let Some((name, process)) = look(pid) else { continue };
             let sum = usage.0.entry(name).or_default();
             sum.cpu_seconds += process.cpu_seconds;
@@ -133,6 +133,26 @@ impl Usage {
     }
 }
 
+/// These processes and all that they started: PostgreSQL's children write over the environment by which a run is known.
+fn with_descendants(pids: impl Iterator<Item = u32>) -> BTreeSet<u32> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids_there = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let parents: Vec<(u32, u32)> = pids_there.filter_map(|pid| Some((pid, parent(pid)?))).collect();
+    let mut all: BTreeSet<u32> = pids.collect();
+    loop {
+        let known = all.len();
+        all.extend(parents.iter().filter(|(_, parent)| all.contains(parent)).map(|(pid, _)| *pid).collect::<Vec<_>>());
+        if all.len() == known {
+            return all;
+        }
+    }
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// A process's program, its processor time with that of children that have ended, and the most memory it had.
 fn look(pid: u32) -> Option<(String, Process)> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -146,6 +166,7 @@ fn look(pid: u32) -> Option<(String, Process)> {
     let name = match name {
         "beam.smp" | "erl_child_setup" | "inet_gethost" | "epmd" => "RabbitMQ",
         "postgres" => "PostgreSQL",
+        "sh" | "rabbitmq-server" => return None,
         other => other,
     };
     Some((name.to_owned(), Process { cpu_seconds: ticks / TICKS_PER_SECOND, peak_megabytes: peak / 1024.0 }))

@@ -20,6 +20,8 @@ use infra::{Choice, Server};
 use services::Service;
 
 mod bench;
+mod chaos;
+mod contracts;
 mod demo;
 mod files;
 mod infra;
@@ -95,8 +97,15 @@ enum Task {
         #[arg(long, value_enum, default_value_t = Choice::Auto)]
         infra: Choice,
     },
+    /// Write or check the JSON Schemas of the events
+    Contracts {
+        #[command(subcommand)]
+        task: contracts::Task,
+    },
     /// Measure a release build of everything: throughput, latency, and what they cost
     Bench(bench::BenchArgs),
+    /// Have everything go wrong at once by a seeded schedule, and check every promise
+    Chaos(chaos::ChaosArgs),
     /// What a run's `INFRA_CTL` calls
     #[command(hide = true)]
     InfraCtl {
@@ -123,6 +132,7 @@ fn perform(task: Task) -> Result<bool> {
     match task {
         Task::Up(args) => up::up(&args)?,
         Task::Bench(args) => bench::bench(&args)?,
+        Task::Chaos(args) => chaos::chaos(&args)?,
         Task::Status => return Ok(operate::status()),
         Task::Logs { service, follow } => {
             let services = service.map_or(Service::ALL.to_vec(), |service| vec![service]);
@@ -132,6 +142,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Down { delete_data } => up::down(delete_data)?,
         Task::Migrate => operate::migrate()?,
         Task::Test { infra, only, filter } => test::test(infra, only, &filter)?,
+        Task::Contracts { task } => contracts::contracts(&task)?,
         Task::Sqlx { check, infra } => sqlx::sqlx(infra, check)?,
         Task::InfraCtl { run, server, action } => infra::control::act(&run, server, action)?,
     }

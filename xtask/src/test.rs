@@ -60,9 +60,46 @@ impl Part {
 pub(crate) fn test(infra: Choice, only: Option<Part>, filters: &[String]) -> Result<()> {
     interrupt::listen()?;
     let parts: Vec<Part> = Part::ALL.into_iter().filter(|part| only.is_none_or(|only| only == *part)).collect();
+    let with_servers = parts.iter().any(|part| part.needs_servers());
+    surrounded(infra, with_servers, |environment| {
+        let mut results = Vec::new();
+        for part in parts {
+            process::say(&format!("tests: {}", part.name()));
+            let start = Instant::now();
+            let result = run_part(part, environment, filters);
+            if let Err(error) = &result {
+                if error.is::<Interrupted>() {
+                    return result;
+                }
+                process::say(&format!("{error:#}"));
+            }
+            results.push((part, result.is_ok(), start.elapsed()));
+        }
+        summary(&results)
+    })
+}
+
+/// Runs one long test of the end-to-end tests with variables of its own, and shows what it says.
+///
+/// # Errors
+/// When it fails, or the servers for it cannot be had.
+pub(crate) fn test_alone(infra: Choice, test: &str, variables: &[(&str, String)]) -> Result<()> {
+    interrupt::listen()?;
+    surrounded(infra, true, |environment| {
+        let mut command = workspace::cargo();
+        // As all tests are run, so that nothing is built another way.
+        command.args(["test", "--workspace", "--test", test, "--", "--nocapture"]);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
+        process::run(&mut command, "a test")
+    })
+}
+
+/// Builds all tests, and does something with servers of its own around it, if there are to be any.
+fn surrounded(infra: Choice, with_servers: bool, act: impl FnOnce(&Settings) -> Result<()>) -> Result<()> {
     let mut run = None;
     let mut servers = None;
-    if parts.iter().any(|part| part.needs_servers()) {
+    if with_servers {
         let run = run.insert(Run::temporary()?);
         control::keep_program(run.dir())?;
         servers = Some(Infra::choose(run.dir(), infra, Life::Throwaway, &Server::ALL)?);
@@ -78,22 +115,9 @@ pub(crate) fn test(infra: Choice, only: Option<Part>, filters: &[String]) -> Res
         servers.start(&Server::ALL)?;
         environment = environment_of(servers, run)?;
     }
-
-    let mut results = Vec::new();
-    for part in parts {
-        process::say(&format!("tests: {}", part.name()));
-        let start = Instant::now();
-        let result = run_part(part, &environment, filters);
-        if let Err(error) = &result {
-            if error.is::<Interrupted>() {
-                return result;
-            }
-            process::say(&format!("{error:#}"));
-        }
-        results.push((part, result.is_ok(), start.elapsed()));
-    }
+    let result = act(&environment);
     drop(run);
-    summary(&results)
+    result
 }
 
 /// What tests are told of their surroundings.

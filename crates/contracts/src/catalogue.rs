@@ -3,7 +3,8 @@
 //! Queues, bindings and rights on the broker follow from it. A new event is a struct in its publisher's file, one line
 //! here, and one fixture per version.
 
-use crate::event::{Event, Service};
+use crate::envelope::Envelope;
+use crate::event::{DecodeError, Event, Service};
 use crate::inventory::{InventoryLow, InventoryRejected, InventoryReserved, ProductChanged};
 use crate::order::{
     CustomerChanged, CustomerRegistered, OrderCancelled, OrderConfirmed, OrderCreated, OrderReserved, PaymentCompleted,
@@ -46,10 +47,38 @@ pub struct EventType {
     pub consumers: &'static [Service],
     /// What it says, in one sentence.
     pub meaning: &'static str,
+    /// Reads an event of this type as its consumers do, and forgets it: whether they would understand it.
+    pub check: fn(&Envelope<'_>) -> Result<(), DecodeError>,
+    /// Describes the data of the newest version.
+    #[cfg(feature = "schema")]
+    pub schema: fn() -> schemars::Schema,
 }
 
-const fn entry<E: Event>(publisher: Service, consumers: &'static [Service], meaning: &'static str) -> EventType {
-    EventType { name: E::TYPE, version: E::VERSION, publisher, consumers, meaning }
+const fn entry<E: Event + Shape>(
+    publisher: Service,
+    consumers: &'static [Service],
+    meaning: &'static str,
+) -> EventType {
+    EventType {
+        name: E::TYPE,
+        version: E::VERSION,
+        publisher,
+        consumers,
+        meaning,
+        check: check::<E>,
+        #[cfg(feature = "schema")]
+        schema: crate::schema::of::<E>,
+    }
+}
+
+#[cfg(not(feature = "schema"))]
+use Sized as Shape;
+/// What the catalogue asks of an event beside [`Event`]: where schemas are wanted, that its shape can be described.
+#[cfg(feature = "schema")]
+use schemars::JsonSchema as Shape;
+
+fn check<E: Event>(envelope: &Envelope<'_>) -> Result<(), DecodeError> {
+    envelope.event::<E>().map(drop)
 }
 
 /// The line of that event type.

@@ -20,37 +20,49 @@ const MAX_TEXT: usize = 256;
 
 /// An event on its way. The data stays as it was written until its type and version are known.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Envelope<'a> {
     /// Always `1.0`.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = "1.0")))]
     pub specversion: Cow<'a, str>,
     /// The event's own id, unique over all sources: what an inbox remembers.
     pub id: EventId,
     /// Who published it: `/warren/order`.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_TEXT)))]
     pub source: Cow<'a, str>,
     /// The event's type, which is also the routing key.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_TEXT)))]
     #[serde(rename = "type")]
     pub event_type: Cow<'a, str>,
     /// The schema of `data`: `urn:warren:order.created:2`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^urn:warren:.+:[1-9][0-9]*$")))]
     pub dataschema: Cow<'a, str>,
     /// The aggregate that it is about.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_TEXT)))]
     pub subject: Cow<'a, str>,
     /// Counts the events of one source and subject from 1.
     #[serde(serialize_with = "sequence_as_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "String", regex(pattern = "^[1-9][0-9]*$")))]
     pub sequence: i64,
     /// When it happened, by the publisher's database.
     #[serde(serialize_with = "time_as_text")]
     pub time: DateTime<Utc>,
-    /// The media type of `data`, always `application/json`.
+    /// The media type of `data`, always `application/json`; that is also meant where it is absent.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub datacontenttype: Cow<'a, str>,
     /// The same for all that one request set off.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_TEXT)))]
     pub correlationid: Cow<'a, str>,
     /// The id of the event or request that caused this one.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_TEXT)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub causationid: Option<Cow<'a, str>>,
     /// The trace that it belongs to.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = MAX_TEXT)))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<Cow<'a, str>>,
-    /// The event itself.
+    /// The event itself, in the shape that `dataschema` names.
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Value"))]
     pub data: Cow<'a, RawValue>,
 }
 

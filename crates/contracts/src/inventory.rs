@@ -10,6 +10,7 @@ use crate::values::{OrderId, Quantity, Sku};
 
 /// A product is new, or its name, its price or whether it is sold has changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProductChanged {
     /// Which product.
     pub sku: Sku,
@@ -23,6 +24,7 @@ pub struct ProductChanged {
 
 /// All of the order's lines are held.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InventoryReserved {
     /// For which order.
     pub order_id: OrderId,
@@ -30,6 +32,7 @@ pub struct InventoryReserved {
 
 /// Not all of the order's lines could be held, so none is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InventoryRejected {
     /// For which order.
     pub order_id: OrderId,
@@ -39,6 +42,7 @@ pub struct InventoryRejected {
 
 /// One sku of which there was not enough.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Shortage {
     /// What.
     pub sku: Sku,
@@ -50,6 +54,7 @@ pub struct Shortage {
 
 /// The available stock of a product fell below its threshold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InventoryLow {
     /// Which product.
     pub sku: Sku,

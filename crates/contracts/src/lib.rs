@@ -5,12 +5,20 @@
 //!
 //! Read it in this order: [`event`] (what an event is), [`order`] and [`inventory`] (the events, in the file of the
 //! service that publishes them), [`catalogue`] (who reads what), [`envelope`] (how an event travels),
-//! [`values`] and [`money`] (the small types that events are made of).
+//! [`values`] and [`money`] (the small types that events are made of), [`readers`] (which fields each consumer reads).
+//!
+//! With the feature `schema`, which is for tests and tools: `schema` describes every version of every event as a JSON
+//! Schema, and `compatibility` tells whether a changed one still means the same to those who know the old one.
 
 pub mod catalogue;
+#[cfg(feature = "schema")]
+pub mod compatibility;
 pub mod envelope;
 pub mod event;
 pub mod inventory;
 pub mod money;
 pub mod order;
+pub mod readers;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod values;

@@ -9,7 +9,9 @@ use crate::values::Quantity;
 
 /// An ISO 4217 currency code: `EUR`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
+#[cfg_attr(feature = "schema", schemars(extend("pattern" = "^[A-Z]{3}$")))]
 pub struct Currency([u8; 3]);
 
 impl Currency {
@@ -63,6 +65,7 @@ pub struct InvalidCurrency;
 ///
 /// Never negative: nothing here owes; a refund is an event of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(try_from = "Unchecked")]
 pub struct Money {
     amount: i64,
@@ -70,8 +73,12 @@ pub struct Money {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct Unchecked {
+    /// How many minor units.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0)))]
     amount: i64,
+    /// Of which currency.
     currency: Currency,
 }
 

@@ -12,6 +12,7 @@ pub mod created_v1;
 
 /// A customer exists from now on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CustomerRegistered {
     /// The new customer.
     pub customer_id: CustomerId,
@@ -23,6 +24,7 @@ pub struct CustomerRegistered {
 
 /// A customer has another name or address now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CustomerChanged {
     /// Whose.
     pub customer_id: CustomerId,
@@ -34,6 +36,7 @@ pub struct CustomerChanged {
 
 /// An order was placed and priced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderCreated {
     /// The new order.
     pub order_id: OrderId,
@@ -49,8 +52,9 @@ pub struct OrderCreated {
     pub created_at: DateTime<Utc>,
 }
 
-/// One line of [`OrderCreated`].
+/// One line of the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreatedLine {
     /// What.
     pub sku: Sku,
@@ -62,6 +66,7 @@ pub struct CreatedLine {
 
 /// Its stock is held; the order waits for its payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderReserved {
     /// Which order.
     pub order_id: OrderId,
@@ -69,6 +74,7 @@ pub struct OrderReserved {
 
 /// The money arrived.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentCompleted {
     /// For which order.
     pub order_id: OrderId,
@@ -80,6 +86,7 @@ pub struct PaymentCompleted {
 
 /// The provider refused the payment for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentFailed {
     /// For which order.
     pub order_id: OrderId,
@@ -93,6 +100,7 @@ pub struct PaymentFailed {
 
 /// The money went back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PaymentRefunded {
     /// For which order.
     pub order_id: OrderId,
@@ -104,6 +112,7 @@ pub struct PaymentRefunded {
 
 /// Held and paid: the goods may go out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderConfirmed {
     /// Which order.
     pub order_id: OrderId,
@@ -115,8 +124,9 @@ pub struct OrderConfirmed {
     pub total: Money,
 }
 
-/// One line of [`OrderConfirmed`].
+/// One line of the order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ConfirmedLine {
     /// What.
     pub sku: Sku,
@@ -130,10 +140,11 @@ pub struct ConfirmedLine {
 
 /// The order ended without goods; whatever was held or paid for it goes back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OrderCancelled {
     /// Which order.
     pub order_id: OrderId,
-    /// Whose; absent for [`CancelReason::UnknownOrder`], about which nobody is mailed.
+    /// Whose; absent for the reason `unknown-order`, about which nobody is mailed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub customer_id: Option<CustomerId>,
     /// Why.
@@ -142,6 +153,7 @@ pub struct OrderCancelled {
 
 /// Why an order ended without goods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum CancelReason {
     /// Inventory could not hold all of it.

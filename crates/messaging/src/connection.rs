@@ -38,6 +38,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// A connection that nobody keeps: whoever made it makes another when it fails.
+    pub(crate) fn alone(connection: Connection) -> Self {
+        Self { connection: Arc::new(connection), failed: Arc::new(Notify::new()) }
+    }
+
     /// The connection, for opening channels.
     pub fn connection(&self) -> &Connection {
         &self.connection
@@ -152,7 +157,7 @@ impl Link {
     /// Hands the connection out until it ends, somebody gives it up, or the process stops.
     async fn hold(&self, connection: Connection, shutdown: &CancellationToken) {
         let mut events = std::pin::pin!(connection.events_listener());
-        let session = Session { connection: Arc::new(connection), failed: Arc::new(Notify::new()) };
+        let session = Session::alone(connection);
         self.current.send_replace(Some(session.clone()));
         let mut alive = tokio::time::interval(Duration::from_secs(1));
         loop {

@@ -1,6 +1,7 @@
 //! The event log: outbox, audit trail and history in one append-only table.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use contracts::envelope::{Envelope, schema_urn};
@@ -151,4 +152,60 @@ pub async fn history_after(conn: &mut PgConnection, subject: &str, sequence: i64
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().map(|row| logged_event!(row)).collect())
+}
+
+/// The whole histories of some subjects, each oldest first; a subject that is named twice has one history.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn histories(
+    conn: &mut PgConnection,
+    subjects: &[String],
+) -> sqlx::Result<HashMap<String, Vec<LoggedEvent>>> {
+    let mut subjects = subjects.to_vec();
+    subjects.sort_unstable();
+    subjects.dedup();
+    let rows = sqlx::query!(
+        r#"select e.position, e.id, e.subject, e.sequence, e.type as event_type, e.version, e.time, e.correlation_id,
+                  e.causation_id, e.traceparent, e.data::text as "data!"
+           from unnest($1::text[]) as s (subject) cross join lateral (select * from event where subject = s.subject) as e
+           order by e.subject, e.sequence"#,
+        &subjects,
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut histories = HashMap::<String, Vec<LoggedEvent>>::new();
+    for row in rows {
+        histories.entry(row.subject.clone()).or_default().push(logged_event!(row));
+    }
+    Ok(histories)
+}
+
+/// An event that somebody asks for by its id.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The event.
+    pub event: LoggedEvent,
+    /// Whether it is published: the relay has read it, and a queue has taken it where the catalogue names consumers.
+    pub published: bool,
+}
+
+/// The event with that id. There is one index on ids that costs nothing to keep, and tells in which part of the log an id
+/// can stand; so this takes milliseconds, and is nothing for a hot path.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn find(conn: &mut PgConnection, id: EventId) -> sqlx::Result<Option<Found>> {
+    let row = sqlx::query!(
+        r#"select position, id, subject, sequence, type as event_type, version, time, correlation_id, causation_id,
+                  traceparent, data::text as "data!",
+                  coalesce((select pg_visible_in_snapshot(e.xid, f.prev) from follower f where f.name = $2), false)
+                  and not exists (select from set_aside s where s.position = e.position) as "published!"
+           from event e where id = $1 limit 1"#,
+        id.0,
+        crate::relay::NAME,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Found { published: row.published, event: logged_event!(row) }))
 }

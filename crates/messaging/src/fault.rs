@@ -1,6 +1,8 @@
 //! What a database error means for the one who met it.
 
 use std::error::Error;
+use std::io::ErrorKind::TimedOut;
+use std::time::Duration;
 
 /// The three kinds of trouble with a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,20 @@ pub fn classify(error: &sqlx::Error) -> Fault {
         | sqlx::Error::WorkerCrashed => Fault::Outage,
         _ => Fault::Refusal,
     }
+}
+
+/// How long a transaction may take as its client sees it. The server ends statements and waits for locks much earlier; this
+/// is for an answer that never comes, because the other side of the connection is gone without a word.
+const ANSWER_LIMIT: Duration = Duration::from_secs(30);
+
+/// The answer of a database, or after 30 seconds the error of one that is away. What was under way may have happened. Its
+/// connection is found dead, and closed, when it goes back to the pool.
+///
+/// # Errors
+/// Those of `answer`, and `TimedOut`.
+pub async fn in_time<T, E: From<sqlx::Error>>(answer: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let answered = tokio::time::timeout(ANSWER_LIMIT, answer).await;
+    answered.unwrap_or_else(|_| Err(sqlx::Error::from(std::io::Error::from(TimedOut)).into()))
 }
 
 /// The database error behind `error`, however deep.

@@ -8,12 +8,14 @@
 //! See `docs/adr/0002-followers-read-by-snapshot-pairs.md`.
 
 mod rebase;
+mod standing;
 
 use sqlx::PgConnection;
 
 use crate::event_log::{LoggedEvent, logged_event};
 
 pub use rebase::{rebase, rebase_report};
+pub use standing::{Standing, forget, standings};
 
 /// The most rows that one read returns. It stands in the statements as a literal: a prepared `limit $n` is planned anew at
 /// every execution.

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use contracts::values::EventId;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 /// Remembers `ids` and returns those that were not there yet. One statement, sorted, so that batches of two copies of a
@@ -20,6 +20,63 @@ pub(crate) async fn remember(conn: &mut PgConnection, ids: &[EventId]) -> sqlx::
     .fetch_all(conn)
     .await?;
     Ok(new.into_iter().map(EventId).collect())
+}
+
+/// What became of an event here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It took effect.
+    Done,
+    /// It became a dead letter, and has not taken effect since.
+    Failed,
+    /// Neither: it is on its way, on the ladder, or never came.
+    Unknown,
+}
+
+impl State {
+    /// The state as the interface names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What became of an event here.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn state(conn: &mut PgConnection, id: EventId) -> sqlx::Result<State> {
+    let found = sqlx::query!(
+        r#"select exists (select from inbox where id = $1) as "done!",
+                  exists (select from dead_letter where id = $1) as "failed!""#,
+        id.0,
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(match (found.done, found.failed) {
+        (true, _) => State::Done,
+        (false, true) => State::Failed,
+        (false, false) => State::Unknown,
+    })
+}
+
+/// Remembers that these events became dead letters here. Sorted, so that two copies of a service wait for each other
+/// instead of blocking each other.
+pub(crate) async fn remember_failures(pool: &PgPool, ids: &[EventId]) -> sqlx::Result<()> {
+    let mut sorted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sqlx::query!(
+        "insert into dead_letter (id) select id from unnest($1::uuid[]) as t (id)
+         on conflict (id) do update set failed_at = now()",
+        &sorted,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// Whether an event took effect here.

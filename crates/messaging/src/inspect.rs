@@ -87,7 +87,7 @@ pub async fn presence(urls: &AmqpUrls, name: &str, topology: &Topology) -> Resul
     found
 }
 
-async fn connect_any(urls: &AmqpUrls, name: &str) -> Result<Connection, InspectError> {
+pub(crate) async fn connect_any(urls: &AmqpUrls, name: &str) -> Result<Connection, InspectError> {
     let mut last = String::new();
     for url in urls.all() {
         match connect(url, name).await {
@@ -151,13 +151,13 @@ impl Asker<'_> {
     }
 }
 
-fn is_not_found(error: &lapin::Error) -> bool {
+pub(crate) fn is_not_found(error: &lapin::Error) -> bool {
     // A queue whose members are all down is "not found" too, with other words. It exists, so it is an error to tell.
     matches!(error.kind(), ErrorKind::ProtocolError(amqp)
         if *amqp.kind() == AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND) && amqp.get_message().as_str().contains("- no "))
 }
 
-fn refused(error: lapin::Error) -> InspectError {
+pub(crate) fn refused(error: lapin::Error) -> InspectError {
     match error.kind() {
         ErrorKind::ProtocolError(amqp) => InspectError::Refused(amqp.get_message().to_string()),
         _ => InspectError::Unreachable(error.to_string()),

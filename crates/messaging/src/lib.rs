@@ -9,7 +9,8 @@
 //! - What a service writes: [`tx`] (a transaction that one can publish from) and [`handler`].
 //! - The PostgreSQL half, which never imports lapin: [`event_log`], [`follower`] (how the log is read), [`inbox`],
 //!   [`outbox`], `set_aside`, `batch` (how a batch of messages is handled), [`retention`], [`fault`].
-//! - The AMQP half, which never imports sqlx: [`schedule`], [`topology`], [`connection`], [`message`], [`publisher`].
+//! - The AMQP half, which never imports sqlx: [`schedule`], [`topology`], [`connection`], [`message`], [`publisher`], `depth`,
+//!   [`dead_letters`] and [`resend`] (what an operator does with them).
 //! - The two bridges that see both: [`relay`] and `subscriber`; [`runtime`] puts everything together.
 
 pub mod context;
@@ -25,11 +26,15 @@ pub mod outbox;
 pub mod retention;
 mod set_aside;
 
+mod acknowledge;
 pub mod breaker;
 pub mod connection;
+pub mod dead_letters;
+mod depth;
 pub mod inspect;
 pub mod message;
 pub mod publisher;
+pub mod resend;
 pub mod schedule;
 pub mod topology;
 
@@ -37,6 +42,7 @@ pub mod relay;
 pub mod runtime;
 mod subscriber;
 
+pub mod failpoint;
 #[cfg(feature = "harness")]
 pub mod harness;
 pub mod metrics;

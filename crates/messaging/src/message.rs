@@ -14,7 +14,7 @@ use lapin::types::{AMQPValue, FieldTable, ShortString};
 
 use crate::event_log::LoggedEvent;
 use crate::schedule::delay_name;
-use crate::topology::{DEAD_KEY, EVENTS, dead_exchange, retry_exchange};
+use crate::topology::{DEAD_KEY, EVENTS, dead_exchange, redeliver_exchange, retry_exchange};
 
 /// Survives a restart of the broker.
 const PERSISTENT: u8 = 2;
@@ -45,6 +45,9 @@ pub mod header {
     pub const FAILED_AT: &str = "failed-at";
     /// On which host.
     pub const FAILED_HOST: &str = "failed-host";
+    /// The replay of dead letters that put this copy back into its queue. It has one attempt: a copy that fails again is a
+    /// dead letter again at once.
+    pub const REPLAY: &str = "replay";
     /// The trace (W3C Trace Context).
     pub const TRACEPARENT: &str = "traceparent";
 }
@@ -140,10 +143,7 @@ pub fn first(event: &LoggedEvent, service: Service) -> serde_json::Result<Outgoi
 pub fn retry(delivery: &Delivery, service: Service, delay: std::time::Duration) -> Outgoing {
     let mut headers = kept_headers(delivery);
     put_history(&mut headers, delivery, &now());
-    headers.insert(
-        header::ATTEMPT.into(),
-        AMQPValue::LongInt(attempt(delivery).saturating_add(1).min(i32::MAX as u32) as i32),
-    );
+    headers.insert(header::ATTEMPT.into(), attempt_value(attempt(delivery).saturating_add(1)));
     copy(delivery, retry_exchange(service), delay_name(delay), headers)
 }
 
@@ -152,7 +152,7 @@ pub fn dead(delivery: &Delivery, service: Service, failure: &Failure, host: &str
     let mut headers = kept_headers(delivery);
     let now = now();
     put_history(&mut headers, delivery, &now);
-    headers.insert(header::ATTEMPT.into(), AMQPValue::LongInt(attempt(delivery).min(i32::MAX as u32) as i32));
+    headers.insert(header::ATTEMPT.into(), attempt_value(attempt(delivery)));
     for (name, value) in [
         (header::ERROR_KIND, failure.kind.as_str()),
         (header::ERROR, failure.error.as_str()),
@@ -163,6 +163,26 @@ pub fn dead(delivery: &Delivery, service: Service, failure: &Failure, host: &str
         headers.insert(name.into(), text(value));
     }
     copy(delivery, dead_exchange(service), DEAD_KEY.to_owned(), headers)
+}
+
+/// The copy that puts a dead letter back into its service's queue, by way of the exchange that is bound to that queue alone:
+/// another consumer of the event, who had no trouble with it, does not get it again. What told of the failure stays behind.
+pub(crate) fn replay(delivery: &Delivery, service: Service, original_routing_key: &str, run: &str) -> Outgoing {
+    let mut headers = kept_headers(delivery);
+    for name in [header::ERROR_KIND, header::ERROR, header::HANDLER, header::FAILED_AT, header::FAILED_HOST] {
+        headers.remove(name);
+    }
+    put_history(&mut headers, delivery, &now());
+    headers.insert(header::ORIGINAL_ROUTING_KEY.into(), text(original_routing_key));
+    headers.insert(header::ATTEMPT.into(), attempt_value(attempt(delivery).saturating_add(1)));
+    headers.insert(header::REPLAY.into(), text(run));
+    copy(delivery, redeliver_exchange(service), service.name().to_owned(), headers)
+}
+
+/// Whether a delivery was put back into the queue by an operator.
+pub(crate) fn is_replayed(delivery: &Delivery) -> bool {
+    let headers = delivery.properties.headers().as_ref().map(FieldTable::inner);
+    headers.is_some_and(|headers| headers.contains_key(header::REPLAY))
 }
 
 /// Which attempt a delivery is: 1 unless a copy says otherwise.
@@ -267,6 +287,10 @@ fn copy(
         to = to.with_priority(*value);
     }
     Outgoing { exchange, routing_key, mandatory: true, body: delivery.data.clone(), properties: to }
+}
+
+fn attempt_value(attempt: u32) -> AMQPValue {
+    AMQPValue::LongInt(i32::try_from(attempt).unwrap_or(i32::MAX))
 }
 
 fn text(value: &str) -> AMQPValue {

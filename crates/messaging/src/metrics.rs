@@ -27,6 +27,22 @@ pub struct Queue {
     pub queue: &'static str,
 }
 
+/// A queue of the topology, by its whole name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct WorkQueue {
+    /// Its name.
+    pub queue: String,
+}
+
+/// Messages of a queue in one state.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct QueueState {
+    /// Its name.
+    pub queue: String,
+    /// `ready`: not delivered to anybody.
+    pub state: &'static str,
+}
+
 /// A circuit breaker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct Breaker {
@@ -47,6 +63,12 @@ pub struct Metrics {
     pub retries: Family<Queue, Counter>,
     /// Copies sent to the dead letters.
     pub dead_letters: Family<Queue, Counter>,
+    /// Dead letters that wait for somebody, as the broker counts.
+    pub dead_letters_waiting: Family<Queue, Gauge>,
+    /// Messages in the service's queues, as the broker counts.
+    pub queue_messages: Family<QueueState, Gauge>,
+    /// Consumers of the service's queue, as the broker counts.
+    pub queue_consumers: Family<WorkQueue, Gauge>,
     /// Unpublished events.
     pub outbox_pending: Gauge,
     /// Seconds since the oldest of them happened.
@@ -70,6 +92,9 @@ impl Metrics {
             age_seconds: seconds(),
             retries: Family::default(),
             dead_letters: Family::default(),
+            dead_letters_waiting: Family::default(),
+            queue_messages: Family::default(),
+            queue_consumers: Family::default(),
             outbox_pending: Gauge::default(),
             outbox_oldest_seconds: Gauge::default(),
             confirm_seconds: seconds(),
@@ -90,6 +115,21 @@ impl Metrics {
         );
         registry.register("warren_retries", "Copies sent to a retry queue", m.retries.clone());
         registry.register("warren_dead_letters_published", "Copies sent to the dead letters", m.dead_letters.clone());
+        registry.register(
+            "warren_dead_letters",
+            "Dead letters that wait for somebody, as the broker counts",
+            m.dead_letters_waiting.clone(),
+        );
+        registry.register(
+            "warren_queue_messages",
+            "Messages in a queue, as the broker counts",
+            m.queue_messages.clone(),
+        );
+        registry.register(
+            "warren_queue_consumers",
+            "Consumers of a queue, as the broker counts",
+            m.queue_consumers.clone(),
+        );
         registry.register("warren_outbox_pending", "Events that wait to be published", m.outbox_pending.clone());
         registry.register("warren_outbox_oldest_seconds", "Age of the oldest of them", m.outbox_oldest_seconds.clone());
         registry.register(

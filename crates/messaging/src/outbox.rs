@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use crate::fault::in_time;
 use crate::follower;
 use crate::metrics::Metrics;
 
@@ -70,7 +71,7 @@ impl Outbox {
         while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
             let before = self.appended.load(Ordering::Relaxed);
             // A database that is away is reported by the database check; the last count stands until it is back.
-            if let Ok((pending, oldest)) = count(pool).await {
+            if let Ok((pending, oldest)) = in_time(count(pool)).await {
                 self.counted.store(pending, Ordering::Relaxed);
                 self.appended_before.store(before, Ordering::Relaxed);
                 metrics.outbox_pending.set(i64::try_from(pending).unwrap_or(i64::MAX));

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Link, Session};
+use crate::failpoint;
 use crate::message::Outgoing;
 
 /// How long a whole window may take to be confirmed. A quorum queue confirms in milliseconds; after this the answers are
@@ -124,6 +125,7 @@ impl Publisher {
             }
         }
         let confirms = join_all(sent).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+        failpoint::reach("before-confirm");
         let confirmations = join_all(confirms).await.into_iter().collect::<Result<Vec<_>, _>>()?;
         Ok(verdicts(window, confirmations))
     }

@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::connection::Link;
 use crate::event_log::LoggedEvent;
+use crate::failpoint;
 use crate::follower::{self, Checkpoint, FollowError};
 use crate::metrics::Metrics;
 use crate::runtime::Report;
@@ -148,6 +149,7 @@ impl Relay {
             let (blocked, free): (Vec<_>, Vec<_>) =
                 page.events.into_iter().partition(|event| aside.holds(&event.subject));
             let returned = window.publish(&free).await?;
+            failpoint::reach("after-publish");
             checkpoint = page.after;
             within(advance(conn, &checkpoint, &mut aside, [blocked, returned].concat())).await?;
         }

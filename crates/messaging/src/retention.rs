@@ -53,6 +53,7 @@ async fn prune_from(pool: &PgPool, retention: &Retention, pruned_to: &mut i64) -
         tokio::time::sleep(PAUSE).await;
     }
     prune_attempts(pool, retention.inbox).await?;
+    prune_failures(pool, retention.inbox).await?;
     let history: Vec<String> = retention.history.iter().map(|&name| name.to_owned()).collect();
     while let Some(next) = prune_events(pool, retention.events, &history, *pruned_to).await? {
         *pruned_to = next;
@@ -75,6 +76,14 @@ async fn prune_inbox(pool: &PgPool, keep: Duration) -> sqlx::Result<u64> {
 /// Attempts that nobody ended: their messages were taken out of the queue by hand, or by the broker's delivery limit.
 async fn prune_attempts(pool: &PgPool, keep: Duration) -> sqlx::Result<()> {
     sqlx::query!("delete from attempt where started_at < now() - make_interval(secs => $1)", keep.as_secs_f64())
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// What failed so long ago that the inbox would not remember its success either.
+async fn prune_failures(pool: &PgPool, keep: Duration) -> sqlx::Result<()> {
+    sqlx::query!("delete from dead_letter where failed_at < now() - make_interval(secs => $1)", keep.as_secs_f64())
         .execute(pool)
         .await?;
     Ok(())

@@ -12,6 +12,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::batch::Processor;
 use crate::connection::Link;
+use crate::depth;
 use crate::handler::Subscriptions;
 use crate::metrics::Metrics;
 use crate::relay::Relay;
@@ -44,7 +45,7 @@ pub struct Parts {
 pub type Task = (&'static str, BoxFuture<'static, ()>);
 
 /// The tasks that run a service's messaging until `shutdown`: two connections (a broker under memory pressure stops
-/// reading from those that publish), the relay, the subscriber, the count of the outbox, and pruning.
+/// reading from those that publish), the relay, the subscriber, the counts of the outbox and the queues, and pruning.
 pub fn tasks(parts: Parts, shutdown: &CancellationToken) -> Vec<Task> {
     let Parts { settings, database, subscriptions, history, metrics, report } = parts;
     let service = database.service();
@@ -79,7 +80,16 @@ pub fn tasks(parts: Parts, shutdown: &CancellationToken) -> Vec<Task> {
     };
     let retention = Retention { inbox: settings.inbox_retention, events: settings.event_retention, history };
 
+    let depth = depth::watch(
+        service,
+        Topology::new(&settings.retry_delays),
+        Arc::clone(&consuming),
+        metrics.clone(),
+        shutdown.clone(),
+    );
+
     let mut tasks: Vec<Task> = vec![
+        ("depth", depth.boxed()),
         ("subscriber", using(Arc::clone(&in_use), subscriber.run()).boxed()),
         ("relay", using(in_use, relay.run()).boxed()),
         ("outbox", watch_outbox(database.clone(), metrics, shutdown.clone()).boxed()),

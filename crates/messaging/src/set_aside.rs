@@ -1,8 +1,10 @@
 //! Events that no queue took although the catalogue names consumers: a binding is missing. They and the later ones of
 //! their subjects wait in order and are tried again; all other subjects go on.
+//!
+//! A service may put an event here as well, to have it published once more: so the table is looked at also when the relay
+//! itself has set nothing aside.
 
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
@@ -19,8 +21,8 @@ const MOST_AT_ONCE: i64 = 100;
 /// The subjects with events that are set aside, as the leading relay knows them.
 #[derive(Debug)]
 pub(crate) struct SetAside {
-    /// How many events wait, per subject.
-    waiting: HashMap<String, u64>,
+    /// The subjects of which events wait.
+    waiting: HashSet<String>,
     /// The types among them that were reported since there were none.
     reported: HashSet<String>,
     tried: Instant,
@@ -31,15 +33,18 @@ pub(crate) struct SetAside {
 impl SetAside {
     /// What an earlier leader set aside.
     pub(crate) async fn load(conn: &mut PgConnection) -> sqlx::Result<Self> {
-        let rows = sqlx::query!(r#"select subject, count(*) as "count!" from set_aside group by subject"#);
-        let rows = rows.fetch_all(conn).await?;
-        let waiting = rows.into_iter().map(|row| (row.subject, u64::try_from(row.count).unwrap_or(0))).collect();
-        Ok(Self { waiting, reported: HashSet::new(), tried: Instant::now(), flowing: false })
+        let waiting = sqlx::query_scalar!("select distinct subject from set_aside").fetch_all(conn).await?;
+        Ok(Self {
+            waiting: waiting.into_iter().collect(),
+            reported: HashSet::new(),
+            tried: Instant::now(),
+            flowing: false,
+        })
     }
 
     /// Whether events of `subject` have to queue up here.
     pub(crate) fn holds(&self, subject: &str) -> bool {
-        self.waiting.contains_key(subject)
+        self.waiting.contains(subject)
     }
 
     /// Sets events aside. The caller's transaction must commit, or this value is to be loaded anew.
@@ -47,12 +52,14 @@ impl SetAside {
         let positions: Vec<i64> = events.iter().map(|event| event.position).collect();
         let subjects: Vec<String> = events.iter().map(|event| event.subject.clone()).collect();
         sqlx::query!(
-            "insert into set_aside (position, subject) select * from unnest($1::bigint[], $2::text[])",
+            "insert into set_aside (position, subject) select * from unnest($1::bigint[], $2::text[])
+             on conflict (position) do nothing",
             &positions,
             &subjects,
         )
-        .execute(conn)
+        .execute(&mut *conn)
         .await?;
+        self.look_again(conn, subjects).await?;
         for event in events {
             if self.reported.insert(event.event_type.clone()) {
                 warn!(
@@ -60,14 +67,25 @@ impl SetAside {
                     "no queue takes such events or earlier ones of their subject; set aside, tried again every 2s"
                 );
             }
-            *self.waiting.entry(event.subject.clone()).or_default() += 1;
         }
         Ok(())
     }
 
-    /// Whether it is time to try again.
+    /// Looks anew which of these subjects wait: a service that has an event published once more adds a row that this value
+    /// does not know of.
+    async fn look_again(&mut self, conn: &mut PgConnection, subjects: Vec<String>) -> sqlx::Result<()> {
+        let waiting = sqlx::query_scalar!("select distinct subject from set_aside where subject = any($1)", &subjects);
+        let waiting = waiting.fetch_all(conn).await?;
+        for subject in subjects {
+            self.waiting.remove(&subject);
+        }
+        self.waiting.extend(waiting);
+        Ok(())
+    }
+
+    /// Whether it is time to look again.
     pub(crate) fn is_due(&self) -> bool {
-        !self.waiting.is_empty() && (self.flowing || self.tried.elapsed() >= RETRY_EVERY)
+        self.flowing || self.tried.elapsed() >= RETRY_EVERY
     }
 
     /// What to try again: of the oldest waiting event of each subject, the oldest of each type. A type whose binding is
@@ -95,16 +113,9 @@ impl SetAside {
             return Ok(());
         }
         let positions: Vec<i64> = events.iter().map(|event| event.position).collect();
-        sqlx::query!("delete from set_aside where position = any($1)", &positions).execute(conn).await?;
-        for event in events {
-            if let Entry::Occupied(mut count) = self.waiting.entry(event.subject) {
-                *count.get_mut() -= 1;
-                if *count.get() == 0 {
-                    count.remove();
-                }
-            }
-        }
-        if self.waiting.is_empty() {
+        sqlx::query!("delete from set_aside where position = any($1)", &positions).execute(&mut *conn).await?;
+        self.look_again(conn, events.into_iter().map(|event| event.subject).collect()).await?;
+        if self.waiting.is_empty() && !self.reported.is_empty() {
             self.reported.clear();
             info!("all events that were set aside are published");
         }

@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::batch::{Hold, Item, Outcome, Processor, decode};
 use crate::connection::{Link, Session};
+use crate::failpoint;
 use crate::metrics::Metrics;
 use crate::publisher::Outlet;
 use crate::runtime::Report;
@@ -180,6 +181,9 @@ impl Subscriber {
                 Arrived { delivery, decoded }
             })
             .collect();
+        if failpoint::is_broken("ack-before-commit") {
+            self.acknowledge(arrived.last().map(|arrived| &arrived.delivery)).await?;
+        }
         let outcomes = self.outcomes(&items).await?;
         let settled: Vec<Settled> = arrived
             .into_iter()

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::context::Context;
 use crate::event_log::{self, LoggedEvent};
+use crate::failpoint;
 use crate::outbox::Outbox;
 
 /// What an event's envelope weighs beside its data, at most: room for the longest texts that it may hold.
@@ -174,7 +175,9 @@ impl Tx {
         if count > 0 {
             event_log::append(&mut self.inner, std::mem::take(&mut self.events)).await?;
         }
+        failpoint::reach("before-commit");
         self.inner.commit().await?;
+        failpoint::reach("after-commit");
         if count > 0 {
             self.outbox.appended(count);
         }

@@ -16,6 +16,8 @@ const LOCK_TIMEOUT: &str = "5s";
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "10s";
 /// How long to wait for a free connection, or for a new one to open, before the database counts as away.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection that comes back to the pool may take to answer.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A connection that was used this recently is taken as alive without asking it, which saves a round trip under load.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long a migration waits for locks that running services hold.
@@ -29,6 +31,11 @@ pub fn pool(args: &DatabaseArgs, service: &str) -> Result<PgPool, String> {
         ("statement_timeout", STATEMENT_TIMEOUT),
         ("lock_timeout", LOCK_TIMEOUT),
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT),
+        // Prepared statements keep the plan of their first executions. One that was made while a table held a few rows reads
+        // all of it, and goes on to when it holds thousands. Every statement on a hot path has its index.
+        ("enable_seqscan", "off"),
+        // Compiling a plan takes longer than any statement here.
+        ("jit", "off"),
     ]);
     let pool = PgPoolOptions::new()
         .max_connections(args.database_max_connections)
@@ -51,9 +58,13 @@ pub fn pool(args: &DatabaseArgs, service: &str) -> Result<PgPool, String> {
 /// A `begin()` that is dropped while it waits leaves one open that sqlx 0.9.0 does not know of: the next user's writes would
 /// join it and vanish. A `begin` inside of it is only warned about, and the rollback of this one ends that one. The rollback is sent with
 /// the ping that the pool adds, so this costs one round trip, after the work.
+///
+/// A connection that does not answer is closed, so that it does not keep its place in the pool.
 async fn end_transaction(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    drop(connection.begin().await?);
-    Ok(true)
+    match tokio::time::timeout(RELEASE_TIMEOUT, connection.begin()).await {
+        Ok(begun) => begun.map(|_| true),
+        Err(_) => Ok(false),
+    }
 }
 
 /// One connection of its own, for a task that is not serving and may take as long as it needs.
@@ -115,14 +126,13 @@ fn of_sqlstate(code: &str) -> Fault {
     match code {
         // serialization_failure, deadlock_detected, lock_not_available
         "40001" | "40P01" | "55P03" => Fault::Transient,
-        // The statement reached a standby: a failover is under way.
-        "25006" => Fault::Outage,
+        // The statement reached a standby: a failover is under way. Or this process was asleep in a transaction.
+        "25006" | "25P03" => Fault::Outage,
         // The database does not exist (yet).
         "3D000" => Fault::Outage,
-        // query_canceled is the statement's own timeout, the rest of the class is the server going down or coming up.
-        "57014" => Fault::Permanent,
         _ => match code.get(..2) {
-            // connection exception, invalid authorization, insufficient resources, operator intervention, system error
+            // connection exception, invalid authorization, insufficient resources, operator intervention (the server going
+            // down or coming up, or a statement that took too long), system error
             Some("08" | "28" | "53" | "57" | "58") => Fault::Outage,
             _ => Fault::Permanent,
         },

@@ -14,6 +14,7 @@ pub mod lifecycle;
 pub mod http;
 
 pub mod database;
+pub mod drift;
 pub mod health;
 pub mod healthcheck;
 pub mod metrics;

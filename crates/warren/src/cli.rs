@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::Verdict;
 use crate::settings::Settings;
-use crate::{load, order, token, topology};
+use crate::{audit, catalog, dlq, event, load, order, stuck, token, topology, trace};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,8 +38,20 @@ enum Command {
     Token(token::TokenArgs),
     /// Place, show, list, cancel and watch orders
     Order(order::OrderArgs),
+    /// Show one order's way through all services
+    Trace(trace::TraceArgs),
+    /// List the orders that wait too long, with what each waits for and why
+    Stuck(stuck::StuckArgs),
+    /// Check the promises against the databases, and name what breaks one
+    Audit(audit::AuditArgs),
+    /// Put a published event into a consumer's queue again
+    Event(event::EventArgs),
+    /// List, show, replay, edit and discard dead letters
+    Dlq(dlq::DlqArgs),
     /// Show the exchanges and queues, compare them with the broker's, or make them
     Topology(topology::TopologyArgs),
+    /// Show what events exist, as a table, a site or an AsyncAPI document; compare them with the running system
+    Catalog(catalog::CatalogArgs),
     /// Place many orders, wait until all are final, tell how fast that was, and check the result
     Load(load::LoadArgs),
 }
@@ -54,7 +66,13 @@ impl Cli {
         match &self.command {
             Command::Token(args) => token::run(args, settings, json),
             Command::Order(args) => order::run(args, settings, json).await,
+            Command::Trace(args) => trace::run(args, settings, json).await,
+            Command::Stuck(args) => stuck::run(args, settings, json).await,
+            Command::Audit(args) => audit::run(args, settings, json).await,
+            Command::Event(args) => event::run(args, settings, json).await,
+            Command::Dlq(args) => dlq::run(args, settings, json).await,
             Command::Topology(args) => topology::run(args, settings, json).await,
+            Command::Catalog(args) => catalog::run(args, settings, json).await,
             Command::Load(args) => load::run(args, settings, json).await,
         }
     }

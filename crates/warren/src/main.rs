@@ -5,7 +5,9 @@
 //!
 //! Read it in this order: [`cli`] (the commands), [`settings`] (how it is told where things are), [`client`] (one
 //! service over HTTP, and how its errors are shown), [`output`]; then one file or folder per command: [`token`],
-//! [`order`], [`topology`], [`load`].
+//! [`order`], [`trace`], [`stuck`], [`audit`], [`event`], [`dlq`], [`topology`], [`catalog`],
+//! [`load`]. [`audit`] alone sees the
+//! services' databases, and only reads them.
 
 mod cli;
 mod settings;
@@ -17,6 +19,17 @@ mod output;
 
 mod order;
 mod token;
+
+mod queues;
+
+mod stuck;
+mod trace;
+
+mod audit;
+mod event;
+
+mod catalog;
+mod dlq;
 mod topology;
 
 mod load;

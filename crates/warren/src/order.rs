@@ -4,6 +4,7 @@ mod model;
 
 mod cancel;
 mod list;
+mod nudge;
 mod place;
 mod show;
 
@@ -43,6 +44,8 @@ enum OrderCommand {
     List(list::ListArgs),
     /// Cancel an order; its stock and money come back by themselves
     Cancel(cancel::CancelArgs),
+    /// Repeat the step that an order waits for
+    Nudge(nudge::NudgeArgs),
     /// Follow one order, or all, live
     Watch(watch::WatchArgs),
 }
@@ -58,6 +61,7 @@ pub(crate) async fn run(args: &OrderArgs, settings: &Settings, json: bool) -> an
         OrderCommand::Show(args) => show::run(args, &client, json).await,
         OrderCommand::List(args) => list::run(args, &client, json).await,
         OrderCommand::Cancel(args) => cancel::run(args, &client, json).await,
+        OrderCommand::Nudge(args) => nudge::run(args, &client, json).await,
         OrderCommand::Watch(args) => watch::run(args, &client, json).await,
     }
 }

@@ -1,6 +1,7 @@
 //! What goes to standard output: lines, tables, JSON. Nothing else does; progress and errors go to standard error.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
 
 use comfy_table::{Table, presets};
 use serde::Serialize;
@@ -35,6 +36,17 @@ pub(crate) fn table<const N: usize>(headings: [&str; N], rows: impl IntoIterator
     }
     // the padding of the last column would be trailing blanks
     table.to_string().lines().map(|line| format!("{}\n", line.trim().to_owned())).collect()
+}
+
+/// A span of time in its two largest units, which is what people remember: `3m 12s`; below a minute with milliseconds.
+pub(crate) fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{:.3}s", duration.as_secs_f64()),
+        60..3600 => format!("{}m {}s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
 }
 
 /// Colours, where a person sees them.
@@ -89,6 +101,12 @@ mod tests {
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("ID") && lines[0].ends_with("NOTE"));
         assert_eq!(lines[2], "22");
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        let told = [0, 59, 60, 3_599, 3_600, 90_061].map(|seconds| duration(Duration::from_secs(seconds)));
+        assert_eq!(told, ["0.000s", "59.000s", "1m 0s", "59m 59s", "1h 0m", "1d 1h"]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::Args;
+use contracts::event::Service;
 use messaging::settings::AmqpUrls;
 
 use crate::client::Client;
@@ -61,6 +62,9 @@ pub(crate) struct Settings {
 const ORDER_DEFAULT: &str = "http://127.0.0.1:8080";
 const INVENTORY_DEFAULT: &str = "http://127.0.0.1:8081";
 
+/// The default address of the email service, where a command asks all services.
+const EMAIL_DEFAULT: &str = "http://127.0.0.1:8082";
+
 impl Settings {
     /// The order service.
     ///
@@ -87,6 +91,32 @@ impl Settings {
     pub(crate) fn email(&self) -> anyhow::Result<Option<Client>> {
         let url = variable("EMAIL_URL", self.email_url.as_deref())?;
         url.map(|url| Client::new("email", "EMAIL_URL", &url, self.bearer()?)).transpose()
+    }
+
+    /// A service, at its default address where we were told none.
+    ///
+    /// # Errors
+    /// As [`Settings::order`].
+    pub(crate) fn service(&self, service: Service) -> anyhow::Result<Client> {
+        match service {
+            Service::Order => self.order(),
+            Service::Inventory => self.inventory(),
+            Service::Email => match self.email()? {
+                Some(client) => Ok(client),
+                None => Client::new("email", "EMAIL_URL", EMAIL_DEFAULT, self.bearer()?),
+            },
+        }
+    }
+
+    /// The broker, if we were told where it is.
+    ///
+    /// # Errors
+    /// [`Usage`] when it is no address.
+    pub(crate) fn broker_if_any(&self) -> Result<Option<AmqpUrls>, Usage> {
+        match variable("AMQP_URL", self.amqp_url.as_deref())? {
+            None => Ok(None),
+            Some(_) => self.broker().map(Some),
+        }
     }
 
     /// The broker.

@@ -1,12 +1,12 @@
 //! `warren topology`: what exchanges and queues there are to be, whether they are, and making them.
 
-mod show;
+pub(crate) mod show;
 
 mod check;
 
-mod compare;
-mod found;
-mod management;
+pub(crate) mod compare;
+pub(crate) mod found;
+pub(crate) mod management;
 
 mod apply;
 
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: &TopologyArgs, settings: &Settings, json: bool) ->
     }
 }
 
-fn schedule(option: Option<&str>) -> Result<RetrySchedule, Usage> {
+pub(crate) fn schedule(option: Option<&str>) -> Result<RetrySchedule, Usage> {
     match settings::variable("RETRY_DELAYS", option)? {
         None => Ok(RetrySchedule::default()),
         Some(text) => text.parse().map_err(|why| Usage(format!("RETRY_DELAYS: {why}"))),

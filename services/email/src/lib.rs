@@ -5,13 +5,14 @@
 //!
 //! Read it in this order: [`mail`] (what a mail is), [`templates`] and [`letter`] (how it looks and travels),
 //! [`handlers`] with [`outgoing`] (how it is queued), [`workers::sender`] with [`transport`] (how it goes out, and how
-//! often), [`store`] (all SQL), [`http`] (what one can ask), [`config`].
+//! often), [`store`] (all SQL), [`drift`] (whether the log is right), [`http`] (what one can ask), [`config`].
 
 pub mod mail;
 
 pub mod letter;
 pub mod templates;
 
+pub mod drift;
 pub mod handlers;
 pub mod outgoing;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use contracts::event::Service;
 use email::config::{Config, EventsTask, Invocation, Task};
+use email::drift::Books;
 use email::outgoing::Outgoing;
 use email::templates::Templates;
 use email::transport::Transport;
@@ -19,7 +20,7 @@ use service_kit::health::{Health, watch_database};
 use service_kit::http::{Plumbing, finish, serve};
 use service_kit::lifecycle::Lifecycle;
 use service_kit::metrics::Metrics;
-use service_kit::{config, database, healthcheck, telemetry};
+use service_kit::{config, database, drift, healthcheck, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -72,6 +73,8 @@ async fn run(config: Config) -> ExitCode {
         mails: metrics.register(Mails::register),
     });
     lifecycle.spawn("sender", sender.run(stop.clone()));
+    let books = Books::new(&metrics.register(drift::Drift::register));
+    lifecycle.spawn("drift", drift::run(pool.clone(), books, stop.clone()));
     lifecycle.spawn("database", watch_database(pool.clone(), &MIGRATIONS, NAME, health.clone(), stop.clone()));
 
     let parts = Parts {

@@ -1,6 +1,7 @@
 //! All SQL, one statement per function: here what the handlers write, in [`delivery`] what the senders do, in [`log`] what
-//! is shown.
+//! is shown, in [`books`] whether it is right.
 
+pub mod books;
 pub mod delivery;
 pub mod log;
 

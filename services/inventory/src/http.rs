@@ -32,6 +32,7 @@ pub fn routes(database: Database) -> Router {
         .route("/v1/reservations/{order_id}", get(reservations::show))
         .route("/v1/ops/trace/{order_id}", get(ops::trace))
         .route("/v1/ops/inbox/{event_id}", get(ops::inbox))
+        .route("/v1/ops/events/{event_id}", get(ops::event))
         .route("/v1/ops/stuck", get(ops::stuck))
         .route("/openapi.json", get(openapi::document))
         .with_state(database)

@@ -7,7 +7,8 @@
 //! Read it in this order. The domain, pure: [`stock`] (what there is, and how it moves), [`reservation`] (what events do
 //! to an order's stock), [`shelf`] (orders allocated over stock), [`product`]. Then [`store`] (all SQL), [`stockroom`]
 //! (the shelf out of the database and back) and [`settlement`] (reservations over it), [`handlers`] (what happens on
-//! events), [`http`] (what people ask for), [`housekeeping`], [`config`].
+//! events), [`http`] (what people ask for), [`housekeeping`],
+//! [`drift`] (whether the ledger adds up), [`config`].
 
 pub mod stock;
 
@@ -24,6 +25,7 @@ pub mod settlement;
 pub mod handlers;
 pub mod http;
 
+pub mod drift;
 pub mod housekeeping;
 
 pub mod config;

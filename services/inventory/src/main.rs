@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use contracts::event::Service;
 use inventory::config::{Config, EventsTask, Invocation, Task};
+use inventory::drift::Books;
 use inventory::{MIGRATIONS, handlers, housekeeping, http};
 use messaging::follower;
 use messaging::runtime::{self, Parts};
@@ -13,7 +14,7 @@ use service_kit::health::{Health, watch_database};
 use service_kit::http::{Plumbing, finish, serve};
 use service_kit::lifecycle::Lifecycle;
 use service_kit::metrics::Metrics;
-use service_kit::{config, database, healthcheck, telemetry};
+use service_kit::{config, database, drift, healthcheck, telemetry};
 use tokio::net::TcpListener;
 
 const NAME: &str = Service::Inventory.name();
@@ -60,6 +61,8 @@ async fn run(config: Config) -> ExitCode {
         lifecycle.spawn(name, task);
     }
     lifecycle.spawn("database", watch_database(pool.clone(), &MIGRATIONS, NAME, health.clone(), stop.clone()));
+    let books = Books::new(&metrics.register(drift::Drift::register));
+    lifecycle.spawn("drift", drift::run(pool.clone(), books, stop.clone()));
     lifecycle.spawn("housekeeping", housekeeping::run(pool, config.idempotency_retention, stop.clone()));
     let router = finish(http::routes(database), Plumbing { auth, health, metrics });
     lifecycle.spawn("http", serve(listener, router, stop, lifecycle.drain()));

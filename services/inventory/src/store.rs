@@ -5,6 +5,7 @@
 //! `key = any(the array)`: the planner knows nothing of the array, and would rather read the whole table, as it was small
 //! when the statement was prepared.
 
+pub mod books;
 pub mod lock;
 pub mod movement;
 pub mod product;

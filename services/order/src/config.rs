@@ -30,6 +30,50 @@ pub enum Task {
     /// Work on the log of this service's events
     #[command(subcommand)]
     Events(EventsTask),
+    /// Work on the read models
+    #[command(subcommand)]
+    Projections(ProjectionsTask),
+    /// Work on the histories of orders
+    #[command(subcommand)]
+    History(HistoryTask),
+}
+
+/// What can be done with read models.
+#[derive(Debug, Subcommand)]
+pub enum ProjectionsTask {
+    /// List everybody who follows the log, and how far behind each is
+    List {
+        /// The database.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Build read models anew from the whole log and put them in the place of those in use, while orders go on
+    Rebuild {
+        /// Which, by name; all when none is named
+        names: Vec<String>,
+        /// The database.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+    /// Replay the whole log and compare with the read models in use; changes nothing. Exit status 1 when one differs
+    Verify {
+        /// Which, by name; all when none is named
+        names: Vec<String>,
+        /// The database.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
+}
+
+/// What can be done with the histories of orders.
+#[derive(Debug, Subcommand)]
+pub enum HistoryTask {
+    /// Fold the history of every order and compare it with the order; changes nothing. Exit status 1 when one differs
+    Verify {
+        /// The database.
+        #[command(flatten)]
+        database: DatabaseArgs,
+    },
 }
 
 /// What can be done with the log of events.

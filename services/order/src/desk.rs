@@ -15,7 +15,7 @@ use contracts::order::OrderCreated;
 use contracts::values::{CustomerId, Quantity, Sku};
 use futures_util::FutureExt;
 use messaging::context::Context;
-use messaging::fault::{Fault, classify};
+use messaging::fault::{Fault, classify, in_time};
 use messaging::tx::{Database, Head, PublishError, Tx};
 use service_kit::http::idempotency::{Answer, Claim, Key, claim_many, keep_many};
 use service_kit::http::problem::Problem;
@@ -156,7 +156,7 @@ impl From<DeskError> for Problem {
 }
 
 async fn try_place(database: &Database, wishes: &[Wish]) -> Result<Vec<Result<Answer, Problem>>, DeskError> {
-    AssertUnwindSafe(place(database, wishes)).catch_unwind().await.unwrap_or(Err(DeskError::Panicked))
+    AssertUnwindSafe(in_time(place(database, wishes))).catch_unwind().await.unwrap_or(Err(DeskError::Panicked))
 }
 
 /// Places a batch: one answer each, in order.

@@ -1,5 +1,7 @@
 //! The history of an order, read back from the log: the same events that made the row, folded again.
 
+pub mod verify;
+
 use chrono::{DateTime, Utc};
 use contracts::event::{DecodeError, Event};
 use contracts::order::{

@@ -71,6 +71,7 @@ pub fn routes(http: Http) -> Router {
         .route("/v1/payments/webhook", post(payments::webhook))
         .route("/v1/ops/trace/{order_id}", get(ops::trace))
         .route("/v1/ops/inbox/{event_id}", get(ops::inbox))
+        .route("/v1/ops/events/{event_id}", get(ops::event))
         .route("/v1/ops/stuck", get(ops::stuck))
         .route("/v1/ops/orders/{id}/nudge", post(ops::nudge))
         .route("/openapi.json", get(openapi::document))

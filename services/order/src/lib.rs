@@ -7,10 +7,11 @@
 //! Read it in this order. The domain, pure: [`order`] (states and events) with [`order::command`] (decisions), [`history`]
 //! (the fold). Then [`saga`] (how orders are moved), [`desk`] (how they are placed), [`payment`] (what a provider is),
 //! [`webhook`] (how it signs), [`store`] (all SQL), [`handlers`] (what happens on events), [`workers`] (what happens by the
-//! clock), [`live`] (who watches), [`stuck`] (who waits too long), [`http`] (what people ask for), [`metrics`], [`config`].
+//! clock), [`live`] (who watches), [`stuck`] (who waits too long), [`drift`] (whose books are wrong), [`http`] (what people ask for), [`metrics`], [`config`].
 
 pub mod config;
 pub mod desk;
+pub mod drift;
 pub mod handlers;
 pub mod history;
 pub mod http;
@@ -21,6 +22,7 @@ pub mod payment;
 pub mod saga;
 pub mod store;
 pub mod stuck;
+pub mod tasks;
 pub mod webhook;
 pub mod workers;
 

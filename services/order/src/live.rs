@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use messaging::event_log::LoggedEvent;
+use messaging::fault::in_time;
 use messaging::follower::{self, Checkpoint, Page};
 use sqlx::PgPool;
 use tokio::sync::{Notify, mpsc, watch};
@@ -89,7 +90,7 @@ impl Live {
         self.running.send_replace(true);
         let mut complained = false;
         while self.is_watched() {
-            match read(pool, &checkpoint).await {
+            match in_time(read(pool, &checkpoint)).await {
                 Ok(page) => {
                     complained = false;
                     checkpoint = page.after.clone();

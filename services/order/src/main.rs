@@ -9,18 +9,19 @@ use messaging::runtime::{self, Parts};
 use messaging::tx::Database;
 use order::config::{Config, EventsTask, Invocation, Task};
 use order::desk::Desk;
+use order::drift::Books;
 use order::http::{Http, routes};
 use order::live::Live;
 use order::payment::PaymentProvider;
 use order::payment::sandbox::Sandbox;
 use order::workers::{deadlines, payments::Payments, projections, pruning};
-use order::{HISTORY, MIGRATIONS, handlers};
+use order::{HISTORY, MIGRATIONS, handlers, tasks};
 use service_kit::config::or_exit;
 use service_kit::health::{Health, watch_database};
 use service_kit::http::{Plumbing, finish, serve};
 use service_kit::lifecycle::Lifecycle;
 use service_kit::metrics::Metrics;
-use service_kit::{config, database, healthcheck, telemetry};
+use service_kit::{config, database, drift, healthcheck, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -37,6 +38,8 @@ async fn main() -> ExitCode {
         Invocation::Run(Task::Healthcheck { listen }) => {
             healthcheck::run(&listen.http_addr.to_string(), "/readyz?role=http").await
         }
+        Invocation::Run(Task::Projections(task)) => tasks::projections(task).await,
+        Invocation::Run(Task::History(task)) => tasks::history(task).await,
         Invocation::Run(Task::Events(EventsTask::Rebase { database })) => {
             let mut conn = or_exit(database::connect(&database, NAME).await);
             config::tell(&follower::rebase_report(or_exit(follower::rebase(&mut conn).await)));
@@ -69,6 +72,8 @@ async fn run(config: Config) -> ExitCode {
     lifecycle.spawn("deadlines", deadlines::run(database.clone(), payment_timeout, stop.clone()));
     lifecycle.spawn("projections", projections::run(pool.clone(), order_metrics, stop.clone()));
     lifecycle.spawn("pruning", pruning::run(pool.clone(), config.idempotency_retention, stop.clone()));
+    let books = Books::new(&metrics.register(drift::Drift::register));
+    lifecycle.spawn("drift", drift::run(pool.clone(), books, stop.clone()));
     lifecycle.spawn("database", watch_database(pool, &MIGRATIONS, NAME, health.clone(), stop.clone()));
 
     let parts = Parts {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use messaging::follower::{self, Standing};
+use messaging::relay;
 use messaging::tx::Database;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
@@ -22,11 +24,18 @@ struct OfStatus {
     status: &'static str,
 }
 
+/// One read model.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfProjection {
+    projection: String,
+}
+
 /// All families. A clone shows the same numbers.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     orders: Family<OfStatus, Gauge>,
     stuck: Gauge,
+    projection_pending: Family<OfProjection, Gauge>,
     completion_seconds: Histogram,
 }
 
@@ -36,11 +45,17 @@ impl Metrics {
         let metrics = Self {
             orders: Family::default(),
             stuck: Gauge::default(),
+            projection_pending: Family::default(),
             // from ten milliseconds to twenty minutes, which is more than an order waits for its payment
             completion_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 18)),
         };
         registry.register("warren_orders", "Orders by status", metrics.orders.clone());
         registry.register("warren_orders_stuck", "Orders that wait for too long", metrics.stuck.clone());
+        registry.register(
+            "warren_projection_pending",
+            "Events that a read model has not taken yet, counted up to 100000; NAME.rebuild is one that is being built anew",
+            metrics.projection_pending.clone(),
+        );
         let seconds = metrics.completion_seconds.clone();
         registry.register(
             "warren_order_completion_seconds",
@@ -81,6 +96,11 @@ impl Metrics {
         let mut conn = database.pool().acquire().await?;
         let open = store::order::open(&mut conn).await?;
         let (confirmed, cancelled) = store::sale::ended(&mut conn).await?;
+        let followers = follower::standings(&mut conn).await?;
+        self.projection_pending.clear();
+        for Standing { name, behind, .. } in followers.into_iter().filter(|follower| follower.name != relay::NAME) {
+            self.projection_pending.get_or_create(&OfProjection { projection: name }).set(behind);
+        }
         drop(conn);
         let of = |word: &str| open.iter().find(|(status, _)| status == word).map_or(0, |(_, count)| *count);
         for (status, count) in [

@@ -6,6 +6,7 @@
 
 pub mod sandbox;
 
+use chrono::{DateTime, Utc};
 use contracts::money::Money;
 use contracts::values::OrderId;
 use messaging::context::Context;
@@ -59,6 +60,8 @@ pub struct Job {
     pub task: Task,
     /// How often it was claimed, this time included.
     pub attempts: i32,
+    /// How long the claim lasts: which claim this is, as another comes only after it.
+    pub until: DateTime<Utc>,
 }
 
 /// What a provider says to a charge or a refund.

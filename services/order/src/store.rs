@@ -6,6 +6,7 @@ pub mod order;
 pub mod outage;
 pub mod payment;
 pub mod product;
+pub mod projection;
 pub mod sale;
 pub mod total;
 pub mod webhook;

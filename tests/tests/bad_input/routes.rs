@@ -81,6 +81,8 @@ pub(crate) fn routes(things: &Things) -> Vec<Route> {
         routes.push(ops("/v1/ops/inbox/{}", &things.event_id, false));
         routes.push(ops("/v1/ops/stuck", "", false));
     }
+    let ops = |path: &str, id: &str| route("order", Method::GET, path, id, "ops", ForCustomers::Forbidden, true);
+    routes.push(ops("/v1/ops/events/{}", &things.event_id));
     routes
 }
 

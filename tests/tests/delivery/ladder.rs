@@ -48,7 +48,8 @@ async fn a_fault_that_stays_is_a_dead_letter_after_the_last_attempt() {
     .await;
     eventually("inventory tells of it", PATIENCE, async || {
         let dead = system.inventory.metric("warren_dead_letters_published_total", &[]).await?;
-        check(dead == Some(1.0), || format!("{dead:?}"))
+        let waiting = system.inventory.metric("warren_dead_letters", &[("queue", "inventory")]).await?;
+        check((dead, waiting) == (Some(1.0), Some(1.0)), || format!("{dead:?}, {waiting:?} waiting"))
     })
     .await;
     system.database("inventory").execute(REPAIR).await;

@@ -70,3 +70,13 @@ async fn the_database_restarts_and_crashes() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_database_ends_at_once() {
+    under_load(120, async |system, load| {
+        load.reached(50).await;
+        system.allow_repeated_mails();
+        Server::Database.quit().await.end().await;
+    })
+    .await;
+}

@@ -7,10 +7,14 @@ use end_to_end::waiting::{PATIENCE, check, eventually};
 use serde_json::{Value, json};
 
 /// The metrics that services tell of themselves, with those that must have them after an order.
-const METRICS: [(&str, &[&str]); 12] = [
+const METRICS: [(&str, &[&str]); 16] = [
     ("warren_messages_processed_total", &SERVICES),
     ("warren_message_processing_seconds", &SERVICES),
     ("warren_message_age_seconds", &SERVICES),
+    ("warren_queue_messages", &SERVICES),
+    ("warren_queue_consumers", &SERVICES),
+    ("warren_dead_letters", &SERVICES),
+    ("warren_retries_total", &SERVICES),
     ("warren_outbox_pending", &SERVICES),
     ("warren_outbox_oldest_seconds", &SERVICES),
     ("warren_publish_confirm_seconds", &["order", "inventory"]),
@@ -125,6 +129,7 @@ async fn services_tell_of_themselves() {
         );
     }
     assert!(missing.is_empty(), "missing metrics: {missing:?}");
+    alerts_speak_of_what_there_is(&system).await;
     for (service, metric, labels, at_least) in [
         (
             "inventory",
@@ -134,6 +139,10 @@ async fn services_tell_of_themselves() {
         ),
         ("order", "warren_orders", &[("status", "confirmed")], 1.0),
         ("order", "warren_outbox_pending", &[], 0.0),
+        ("order", "warren_queue_consumers", &[("queue", "order")], 1.0),
+        ("inventory", "warren_queue_messages", &[("queue", "inventory"), ("state", "ready")], 0.0),
+        ("inventory", "warren_queue_messages", &[("queue", "inventory.retry.100ms"), ("state", "ready")], 0.0),
+        ("email", "warren_dead_letters", &[("queue", "email")], 0.0),
         ("order", "warren_order_completion_seconds_count", &[], 1.0),
         ("email", "warren_mails_total", &[("template", "order-confirmed"), ("outcome", "sent")], 1.0),
         ("order", "http_server_request_duration_seconds_count", &[], 1.0),
@@ -145,6 +154,27 @@ async fn services_tell_of_themselves() {
         .await;
     }
     system.finish().await;
+}
+
+/// Every metric that an alert or a dashboard asks for is one that some service tells.
+async fn alerts_speak_of_what_there_is(system: &System) {
+    let mut told = String::new();
+    for name in SERVICES {
+        told += &system.service(name).api().without_token().get("/metrics").await.body;
+    }
+    let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    for file in ["prometheus/alerts.yml", "grafana/warren.json"] {
+        let text = std::fs::read_to_string(deploy.join(file)).expect("the file");
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let asked = words.filter(|word| word.starts_with("warren_") || word.starts_with("http_server"));
+        let unknown: Vec<&str> = asked
+            .filter(|word| {
+                let family = ["_bucket", "_count", "_sum"].iter().find_map(|part| word.strip_suffix(part));
+                !is_declared(&told, family.unwrap_or(word))
+            })
+            .collect();
+        assert!(unknown.is_empty(), "{file} asks for metrics that nobody tells: {unknown:?}");
+    }
 }
 
 /// Whether a metric is told of, as a sample or by its type: one that has no samples yet is there all the same.

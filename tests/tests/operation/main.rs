@@ -1,11 +1,17 @@
 //! Running it: start, stop, configuration, overload, and what is seen from outside.
 
+mod operator;
+
+mod audit;
+mod catalog;
 mod configuration;
 mod health;
 mod outage;
 mod overload;
 mod privacy;
+mod resend;
 mod start;
 mod stop;
+mod stuck;
 mod topology;
 mod tracing;

@@ -8,24 +8,28 @@ use std::collections::BTreeSet;
 use lexer::Source;
 use tree::{Package, packages, relative, root, rust_files, text_files};
 
+mod alerts;
 mod lexer;
 mod tree;
 
 /// The most lines that a file may have. What is longer is more than one thing.
 const MAX_LINES: usize = 400;
 
-/// Who may import whom. Whoever is not named here imports none of ours.
-const IMPORTS: [(&str, &[&str]); 5] = [
+/// Who may import whom. Whoever is not named here imports none of ours. No service imports a service; `model` imports the
+/// decisions of two of them to play them against each other, and nobody imports it.
+const IMPORTS: [(&str, &[&str]); 6] = [
     ("messaging", &["contracts"]),
     ("order", &["contracts", "messaging", "service-kit"]),
     ("inventory", &["contracts", "messaging", "service-kit"]),
     ("email", &["contracts", "messaging", "service-kit"]),
     ("warren", &["contracts", "messaging"]),
+    ("model", &["contracts", "messaging", "order", "inventory"]),
 ];
 
 /// The files of messaging that never see a broker, and those that never see a database. The others are bridges.
 const POSTGRESQL_HALF: [&str; 8] = ["tx", "event_log", "follower", "inbox", "outbox", "retention", "handler", "batch"];
-const AMQP_HALF: [&str; 6] = ["topology", "connection", "message", "publisher", "schedule", "breaker"];
+const AMQP_HALF: [&str; 9] =
+    ["topology", "connection", "message", "publisher", "schedule", "breaker", "dead_letters", "resend", "acknowledge"];
 
 /// The pure files of a service: decisions, without anything that waits or stores.
 const PURE: [&str; 4] = ["order.rs", "stock.rs", "reservation.rs", "mail.rs"];
@@ -169,6 +173,14 @@ fn sql_stands_in_stores() {
     none("all SQL of a service is in its store", faults);
 }
 
+/// The command line works from outside; only what compares the databases with each other sees them.
+#[test]
+fn the_audit_alone_sees_databases() {
+    let files = sources(&package("warren")).into_iter().filter(|(_, source)| source.has_word("sqlx"));
+    let faults = files.map(|(path, _)| path).filter(|path| !path.contains("/src/audit/")).collect();
+    none("these files of the command line see a database", faults);
+}
+
 #[test]
 fn event_names_stand_in_contracts() {
     let names: BTreeSet<String> = tree::event_names();
@@ -203,6 +215,29 @@ fn copies_of_migrations_are_copies() {
         let different = copies.iter().filter(|(_, other)| other != text).map(|(path, _)| format!("{path} and {first}"));
         none("these copies differ", different.collect());
     }
+}
+
+#[test]
+fn failpoints_are_for_tests_alone() {
+    let mut faults = Vec::new();
+    for package in packages() {
+        let manifest = std::fs::read_to_string(package.folder.join("Cargo.toml")).expect("a manifest can be read");
+        let sections = manifest.split("\n[").filter(|section| !section.starts_with("dev-dependencies]"));
+        let turned_on = sections.flat_map(str::lines).filter(|line| {
+            let declared = package.name == "messaging" && *line == "failpoints = []";
+            line.contains("failpoints") && !line.trim_start().starts_with('#') && !declared
+        });
+        faults.extend(turned_on.map(|line| format!("{}: {line}", package.name)));
+    }
+    let source = std::fs::read_to_string(root().join("crates/messaging/src/failpoint.rs")).expect("it can be read");
+    let guards = source.lines().filter(|line| line.contains("#[cfg(") && line.contains("failpoints"));
+    let unguarded = guards.filter(|line| !line.contains("all(feature = \"failpoints\", debug_assertions)"));
+    faults.extend(unguarded.map(|line| format!("not only without optimisation: {line}")));
+    for file in ["Dockerfile", "docker-compose.yml"] {
+        let text = std::fs::read_to_string(root().join(file)).expect("it can be read");
+        faults.extend(text.contains("failpoints").then(|| file.to_owned()));
+    }
+    none("failpoints are turned on by dev-dependencies alone, and never in a release", faults);
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! How tests stop and start the servers: a script per run, `SCRIPT broker|database stop|start|kill|restart`.
+//! How tests stop and start the servers: a script per run, `SCRIPT broker|database stop|start|kill|restart`,
+//! and `SCRIPT broker alarm|calm`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -89,6 +89,12 @@ impl Provider for Docker {
         }
     }
 
+    fn rabbitmqctl(&self, private: &Private) -> Command {
+        let mut command = docker();
+        command.args(["exec", &container(private, Server::Broker), "rabbitmqctl"]);
+        command
+    }
+
     fn psql(&self, private: &Private, database: &str) -> Command {
         let mut command = docker();
         command.args(["exec", "--interactive", &container(private, Server::Database)]);

@@ -84,6 +84,14 @@ impl Provider for Native {
         }
     }
 
+    fn rabbitmqctl(&self, private: &Private) -> Command {
+        // Beside the server: the one on the path may refuse to run as anybody but root.
+        let rabbitmqctl = packages::rabbitmq_server().unwrap_or_default().with_file_name("rabbitmqctl");
+        let mut command = command_of(private, Server::Broker, &rabbitmqctl);
+        command.args(["--node", &node(private)]).env("ERL_EPMD_PORT", private.ports.epmd.to_string());
+        command
+    }
+
     fn psql(&self, private: &Private, database: &str) -> Command {
         let mut command = Command::new(packages::psql().unwrap_or_else(|| "psql".into()));
         command.args(["--host=127.0.0.1", "--username", DATABASE_USER, "--dbname", database, "--port"]);
@@ -185,6 +193,11 @@ fn start_database(private: &Private) -> Result<()> {
     process::output(&mut start, None).map(drop)
 }
 
+/// The name of the broker's Erlang node.
+fn node(private: &Private) -> String {
+    format!("warren-{}@localhost", private.id)
+}
+
 fn start_broker(private: &Private) -> Result<()> {
     let program = packages::rabbitmq_server().context("RabbitMQ's programs are gone")?;
     let dir = make_dir(private, Server::Broker)?;
@@ -199,7 +212,7 @@ fn start_broker(private: &Private) -> Result<()> {
         }
     }
     command
-        .env("RABBITMQ_NODENAME", format!("warren-{}@localhost", private.id))
+        .env("RABBITMQ_NODENAME", node(private))
         .env("RABBITMQ_CONF_ENV_FILE", "/dev/null")
         .env("RABBITMQ_CONFIG_FILE", dir.join("rabbitmq.conf"))
         .env("RABBITMQ_ADVANCED_CONFIG_FILE", dir.join("advanced.config"))

@@ -35,6 +35,10 @@ pub(crate) enum Action {
     Kill,
     /// An orderly stop and a start.
     Restart,
+    /// Of the broker: memory runs out, so that it blocks whoever publishes.
+    Alarm,
+    /// The end of that.
+    Calm,
 }
 
 /// The servers of one run, as they are recorded in its folder.
@@ -186,8 +190,16 @@ impl Private {
                 self.provider().stop(self, server);
                 self.start(server)?;
             }
+            // The least memory that it may use, and its default.
+            Action::Alarm => self.limit_memory("0.000001")?,
+            Action::Calm => self.limit_memory("0.4")?,
         }
         Ok(())
+    }
+
+    fn limit_memory(&self, fraction: &str) -> Result<()> {
+        let mut command = self.provider().rabbitmqctl(self);
+        process::output(command.args(["set_vm_memory_high_watermark", fraction]), None).map(drop)
     }
 
     fn start(&self, server: Server) -> Result<()> {

@@ -55,6 +55,8 @@ pub(super) trait Provider {
     fn kill(&self, private: &Private, server: Server);
     /// Removes what a stopped server leaves beside its data, and its data too if asked.
     fn remove(&self, private: &Private, server: Server, with_data: bool);
+    /// A rabbitmqctl of the broker, which runs.
+    fn rabbitmqctl(&self, private: &Private) -> Command;
     /// A psql that is connected as superuser.
     fn psql(&self, private: &Private, database: &str) -> Command;
 }

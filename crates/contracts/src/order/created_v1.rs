@@ -14,21 +14,31 @@ use crate::values::{CustomerId, OrderId, Quantity, Sku};
 
 /// The data of version 1. Its `total` is not read, since it is wrong.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct OrderCreated {
+    /// The new order.
     order_id: OrderId,
+    /// Who ordered.
     user_id: CustomerId,
+    /// What was ordered.
     items: Vec<Item>,
+    /// The sum of the prices, without the quantities: not to be used.
     #[serde(rename = "total")]
     _total: f64,
+    /// When.
     timestamp: DateTime<Utc>,
 }
 
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 struct Item {
+    /// What.
     product_id: Sku,
+    /// How many.
     quantity: Quantity,
+    /// The price of one, in euros.
     price: f64,
 }
 

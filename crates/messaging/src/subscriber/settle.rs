@@ -6,14 +6,19 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 use contracts::catalogue::find;
 use contracts::envelope::Envelope;
+use contracts::values::EventId;
 use lapin::message::Delivery;
-use lapin::options::BasicAckOptions;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::{BACKOFF, Stop, Subscriber, answered};
+use super::{BACKOFF, PROBE, Stop, Subscriber, answered};
+use crate::acknowledge::acknowledge;
 use crate::batch::Outcome;
-use crate::message::{ErrorKind, Failure, Outgoing, attempt, dead, retry};
+use crate::dead_letters::event_id;
+use crate::failpoint;
+use crate::fault::{Fault, classify, describe};
+use crate::inbox;
+use crate::message::{ErrorKind, Failure, Outgoing, attempt, dead, is_replayed, retry};
 use crate::metrics::{Processed, Queue};
 use crate::publisher::{Outlet, Verdict};
 use crate::schedule::delay_name;
@@ -35,8 +40,13 @@ impl Subscriber {
         began: Instant,
     ) -> Result<(), Stop> {
         let copies = settled.iter_mut().filter_map(|settled| self.copy(settled)).collect();
+        self.remember_failures(&settled).await?;
         self.publish(copies, outlet).await?;
-        self.acknowledge(&settled).await?;
+        failpoint::reach("before-ack");
+        if !failpoint::is_broken("ack-before-commit") {
+            self.acknowledge(settled.last().map(|settled| &settled.delivery)).await?;
+        }
+        failpoint::reach("after-ack");
         self.count(&settled, began);
         Ok(())
     }
@@ -45,7 +55,8 @@ impl Subscriber {
     fn copy(&self, Settled { delivery, outcome, .. }: &mut Settled) -> Option<Outgoing> {
         let attempt = attempt(delivery);
         let delay = match outcome {
-            Outcome::Retry(_) => self.schedule.delay_after(attempt),
+            // an operator watches what he replays: he is told at once, and not after another climb of the ladder
+            Outcome::Retry(_) if !is_replayed(delivery) => self.schedule.delay_after(attempt),
             _ => None,
         };
         if let Outcome::Retry(failure) = outcome
@@ -114,10 +125,28 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Acknowledges the batch at once: all of it is settled, and it is the oldest that is not. The one place that does.
-    async fn acknowledge(&self, settled: &[Settled]) -> Result<(), Stop> {
-        let Some(last) = settled.last() else { return Ok(()) };
-        match answered(last.delivery.acker.ack(BasicAckOptions { multiple: true })).await?? {
+    /// Remembers which events become dead letters here. While the database is away, the batch waits for it.
+    async fn remember_failures(&self, settled: &[Settled]) -> Result<(), Stop> {
+        let dead = settled.iter().filter(|settled| matches!(settled.outcome, Outcome::Dead(_)));
+        let ids: Vec<EventId> = dead.filter_map(|settled| event_id(&settled.delivery)).collect();
+        let mut wait = PROBE.0;
+        while !ids.is_empty() {
+            let Err(error) = inbox::remember_failures(self.processor.database.pool(), &ids).await else { break };
+            if classify(&error) == Fault::Refusal {
+                // the dead letter itself tells it as well
+                warn!(queue = self.queue(), error = describe(&error), "dead letters could not be recorded");
+                break;
+            }
+            self.shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.ok_or(Stop::Shutdown)?;
+            wait = (wait * 2).min(PROBE.1);
+        }
+        Ok(())
+    }
+
+    /// Acknowledges the batch at once: all of it is settled, and it is the oldest that is not.
+    pub(super) async fn acknowledge(&self, last: Option<&Delivery>) -> Result<(), Stop> {
+        let Some(last) = last else { return Ok(()) };
+        match answered(acknowledge(last, true)).await?? {
             true => Ok(()),
             false => Err(Stop::Broken("the channel of these deliveries is gone".to_owned())),
         }

@@ -54,6 +54,33 @@ async fn every_event_is_published_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn an_event_that_a_service_puts_aside_is_published_once_more() {
+    let (broker, database) = (Broker::with(&topology()).await, TestDatabase::create(&MIGRATOR).await);
+    let tap = Tap::on(&broker, "email").await;
+    let node = order(&broker, &database).await;
+    let customer = Customer::new();
+    let id = customer.registers(&node.database).await;
+    tap.until(1).await;
+    node.has_published_everything().await;
+    // As often as it likes: the row is there once.
+    for _ in 0..2 {
+        sqlx::query(
+            "insert into set_aside (position, subject) select position, subject from event on conflict do nothing",
+        )
+        .execute(database.pool())
+        .await
+        .expect("the table is there");
+    }
+    eventually(SOON, async || is(repeats(&tap.letters()), 1)).await;
+    assert_eq!(tap.letters()[1].id(), id.to_string(), "the same event");
+    eventually(SOON, async || is(count(database.pool(), "select count(*) from set_aside").await, 0)).await;
+    // What follows is held up by nothing.
+    customer.changes(&node.database).await;
+    assert_in_order(&tap.until(2).await);
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn a_message_says_what_the_envelope_says() {
     let (broker, database) = (Broker::with(&topology()).await, TestDatabase::create(&MIGRATOR).await);
     let tap = Tap::on(&broker, "email").await;

@@ -35,7 +35,7 @@ async fn publish_everything(pool: &PgPool) {
 }
 
 #[tokio::test]
-async fn old_inbox_rows_and_attempts_go() {
+async fn old_inbox_rows_attempts_and_failures_go() {
     let database = TestDatabase::create(&MIGRATOR).await;
     let pool = database.pool();
     run(
@@ -43,12 +43,15 @@ async fn old_inbox_rows_and_attempts_go() {
         "insert into inbox (id, received_at) select gen_random_uuid(), now() - interval '31 days' from generate_series(1, 2500);
          insert into inbox (id, received_at) select gen_random_uuid(), now() - interval '29 days' from generate_series(1, 3);
          insert into attempt (id, starts, started_at) values (gen_random_uuid(), 2, now() - interval '31 days'),
-                                                             (gen_random_uuid(), 2, now())",
+                                                             (gen_random_uuid(), 2, now());
+         insert into dead_letter (id, failed_at) values (gen_random_uuid(), now() - interval '31 days'),
+                                                        (gen_random_uuid(), now())",
     )
     .await;
     prune(pool, &retention()).await.expect("pruned");
     assert_eq!(count(pool, "select count(*) from inbox").await, 3);
     assert_eq!(count(pool, "select count(*) from attempt").await, 1);
+    assert_eq!(count(pool, "select count(*) from dead_letter").await, 1);
 }
 
 #[tokio::test]

@@ -118,6 +118,10 @@ async fn a_bad_message_harms_no_neighbour_and_becomes_a_dead_letter_that_says_wh
     // each good one was counted once, and nobody but the culprits was charged an attempt
     eventually(SOON, async || is(node.processed("customer.registered", "done"), good.len() as u64)).await;
     assert_eq!(node.retries(), 2 * poison.iter().filter(|(.., attempts)| *attempts == 3).count() as u64);
+    // each delivery of what the service does not know is counted
+    let unknown =
+        poison.iter().filter(|(_, _, kind, ..)| *kind == "unknown-type").map(|(.., attempts)| u64::from(*attempts));
+    eventually(SOON, async || is(node.metrics.unknown_events.get(), unknown.clone().sum())).await;
     assert_eq!(world.broker.waiting_in("email").await, 0);
     node.stop().await;
     assert!(!logs::with("message failed").is_empty());

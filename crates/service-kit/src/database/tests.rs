@@ -67,7 +67,8 @@ async fn errors_are_sorted_by_what_to_do() {
         ("do $$ begin raise sqlstate '57P01'; end $$", "57P01", Fault::Outage),
         ("do $$ begin raise sqlstate '08006'; end $$", "08006", Fault::Outage),
         ("do $$ begin raise sqlstate '25006'; end $$", "25006", Fault::Outage),
-        ("do $$ begin raise sqlstate '57014'; end $$", "57014", Fault::Permanent),
+        ("do $$ begin raise sqlstate '57014'; end $$", "57014", Fault::Outage),
+        ("do $$ begin raise sqlstate '25P03'; end $$", "25P03", Fault::Outage),
         ("select 1/0", "22012", Fault::Permanent),
         ("select * from nowhere", "42P01", Fault::Permanent),
     ] {

@@ -12,21 +12,21 @@ use super::show::arguments;
 
 /// One difference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Difference {
+pub(crate) struct Difference {
     /// `exchange`, `queue` or `binding`.
-    pub(super) what: &'static str,
+    pub(crate) what: &'static str,
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// How it differs.
-    pub(super) problem: Problem,
+    pub(crate) problem: Problem,
     /// More about it, and what to do.
-    pub(super) detail: String,
+    pub(crate) detail: String,
 }
 
 /// How something differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// It is not there.
     Missing,
     /// It is there, and not as it is to be.
@@ -37,7 +37,7 @@ pub(super) enum Problem {
 
 impl Problem {
     /// As people read it.
-    pub(super) const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Different => "different",
@@ -47,7 +47,7 @@ impl Problem {
 }
 
 /// All differences, as far as `found` knows.
-pub(super) fn compare(topology: &Topology, found: &Found) -> Vec<Difference> {
+pub(crate) fn compare(topology: &Topology, found: &Found) -> Vec<Difference> {
     let mut differences = exchanges(topology, found);
     differences.extend(queues(topology, found));
     differences.extend(bindings(topology, found));

@@ -8,32 +8,32 @@ use serde_json::{Map, Value};
 
 /// What there is. What could not be looked at is `None`.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(crate) struct Found {
     /// Exchanges by name, with their type.
-    pub(super) exchanges: BTreeMap<String, Option<String>>,
+    pub(crate) exchanges: BTreeMap<String, Option<String>>,
     /// Queues by name.
-    pub(super) queues: BTreeMap<String, Queue>,
+    pub(crate) queues: BTreeMap<String, Queue>,
     /// Bindings.
-    pub(super) bindings: Option<BTreeSet<Binding>>,
+    pub(crate) bindings: Option<BTreeSet<Binding>>,
 }
 
 /// A queue.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
+pub(crate) struct Queue {
     /// Its arguments.
-    pub(super) arguments: Option<Map<String, Value>>,
+    pub(crate) arguments: Option<Map<String, Value>>,
     /// Messages in it; none just after it was made, when the broker has not counted yet.
-    pub(super) messages: Option<u64>,
+    pub(crate) messages: Option<u64>,
     /// Its consumers.
-    pub(super) consumers: Option<u64>,
+    pub(crate) consumers: Option<u64>,
 }
 
 /// A binding: from this exchange, with this key, to this queue.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Binding {
-    pub(super) exchange: String,
-    pub(super) key: String,
-    pub(super) queue: String,
+pub(crate) struct Binding {
+    pub(crate) exchange: String,
+    pub(crate) key: String,
+    pub(crate) queue: String,
 }
 
 impl From<Presence> for Found {

@@ -55,7 +55,7 @@ struct Api<'a> {
 ///
 /// # Errors
 /// [`Usage`] for an address that is none; else when it cannot be reached or does not let us in.
-pub(super) async fn read(url: &str, account: &Account) -> anyhow::Result<Found> {
+pub(crate) async fn read(url: &str, account: &Account) -> anyhow::Result<Found> {
     let api = Api::new(url, account)?;
     Ok(Found {
         exchanges: exchanges(api.list("exchanges").await?),

@@ -28,7 +28,7 @@ pub(super) fn run(topology: &Topology, json: bool) -> anyhow::Result<Verdict> {
 }
 
 /// All arguments of a queue, `x-queue-type` with them, as JSON values.
-pub(super) fn arguments(queue: &messaging::topology::Queue) -> Map<String, Value> {
+pub(crate) fn arguments(queue: &messaging::topology::Queue) -> Map<String, Value> {
     let own = queue.arguments.iter().map(|(name, argument)| {
         let value = match argument {
             Argument::Text(text) => Value::from(text.as_str()),

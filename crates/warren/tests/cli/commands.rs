@@ -26,6 +26,11 @@ fn wrong_usage_is_status_2_and_says_what_is_wrong() {
         (&["token"], &[], "AUTH_HS256_SECRET"),
         (&["token", "--ttl", "forever"], &[("AUTH_HS256_SECRET", "s")], "30d"),
         (&["topology", "check"], &[], "AMQP_URL"),
+        (&["audit"], &[], "ORDER_DATABASE_URL"),
+        (&["audit", "--grace", "soon"], &[], "--grace"),
+        (&["audit", "--only", "everything"], &[], "history"),
+        (&["event", "resend", ID, "--to", "email"], &[], "AMQP_URL"),
+        (&["event", "resend", ID, "--to", "shop"], &[], "not a service"),
         (&["topology", "show"], &[("RETRY_DELAYS", "soon")], "RETRY_DELAYS"),
         (&["order", "list"], &[("ORDER_URL", "nowhere")], "ORDER_URL"),
         (&["order", "list"], &[("WARREN_TOKEN", "a"), ("WARREN_TOKEN_FILE", "b")], "both set"),
@@ -111,6 +116,42 @@ fn two_orders_have_two_keys_and_one_token() {
     let requests = fake.requests();
     assert_ne!(requests[0].header("idempotency-key"), requests[1].header("idempotency-key"));
     assert_eq!(requests[0].header("authorization"), Some("Bearer t"));
+}
+
+#[test]
+fn a_nudge_is_told_in_words() {
+    for (answer, told) in [
+        (r#"{"order_id":"x","status":"pending","waits_for":"inventory"}"#, "is pending: it waits for inventory"),
+        (r#"{"order_id":"x","status":"cancelled","waits_for":"refund"}"#, "is cancelled: it waits for its refund"),
+        (r#"{"order_id":"x","status":"confirmed","waits_for":null}"#, "is confirmed: it waits for nothing"),
+    ] {
+        let fake = Fake::start(move |_, _| json(202, answer));
+        let ran = warren(&["order", "nudge", ID], &[("ORDER_URL", &fake.url)]);
+        assert!(ran.status == 0 && ran.out.contains(told), "{}{}", ran.out, ran.err);
+        let request = &fake.requests()[0];
+        assert_eq!((request.method.as_str(), request.path.clone()), ("POST", format!("/v1/ops/orders/{ID}/nudge")));
+    }
+}
+
+#[test]
+fn what_is_stuck_is_told_also_when_a_service_is_silent() {
+    let stuck = format!(
+        r#"{{"items":[{{"order_id":"{ID}","since":"2026-01-02T03:04:05Z","waits_for":"payment","reason":"not charged"}}]}}"#
+    );
+    let order = Fake::start(move |_, _| json(200, &stuck));
+    let email = Fake::start(|_, _| json(200, r#"{"items":[]}"#));
+    let variables =
+        [("ORDER_URL", order.url.as_str()), ("EMAIL_URL", &email.url), ("INVENTORY_URL", "http://127.0.0.1:9")];
+    let ran = warren(&["stuck"], &variables);
+    assert_eq!(ran.status, 1);
+    assert!(ran.out.contains(ID) && ran.out.contains("not charged"), "{}", ran.out);
+    assert!(ran.err.contains("inventory does not answer: cannot reach inventory"), "{}", ran.err);
+    let ran = warren(&["stuck", "--json"], &variables);
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(
+        (&told["items"][0]["waits_for"], &told["silent"][0]["service"]),
+        (&"payment".into(), &"inventory".into())
+    );
 }
 
 #[test]

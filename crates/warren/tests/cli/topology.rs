@@ -8,14 +8,14 @@ use serde_json::{Value, json};
 use crate::fake::{Ran, warren};
 
 /// A vhost for one test; deleted with the value.
-struct Vhost {
-    amqp_url: String,
-    management_url: String,
+pub(crate) struct Vhost {
+    pub(crate) amqp_url: String,
+    pub(crate) management_url: String,
     name: String,
 }
 
 impl Vhost {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut amqp_url: Url = env::var("AMQP_URL").expect("set AMQP_URL to an administrator's URL").parse().unwrap();
         let management_url = env::var("RABBITMQ_MANAGEMENT_URL").expect("set RABBITMQ_MANAGEMENT_URL");
         let name = format!("test_{}", uuid::Uuid::now_v7().simple());
@@ -26,21 +26,41 @@ impl Vhost {
     }
 
     /// Calls the management interface for something in this vhost.
-    fn manage(&self, method: Method, what: &str, name: &str) -> StatusCode {
+    pub(crate) fn manage(&self, method: Method, what: &str, name: &str) -> StatusCode {
+        self.call(method, &format!("{what}/{}/{name}", self.name), &json!({})).0
+    }
+
+    /// Puts a message straight into a queue.
+    pub(crate) fn put(&self, queue: &str, body: &str) {
+        let message = json!({"properties": {}, "routing_key": queue, "payload": body, "payload_encoding": "string"});
+        let (status, answer) =
+            self.call(Method::POST, &format!("exchanges/{}/amq.default/publish", self.name), &message);
+        assert_eq!((status, &answer["routed"]), (StatusCode::OK, &json!(true)));
+    }
+
+    /// The names of all queues.
+    pub(crate) fn queues(&self) -> Vec<String> {
+        let (_, queues) = self.call(Method::GET, &format!("queues/{}", self.name), &Value::Null);
+        queues.as_array().unwrap().iter().map(|queue| queue["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Calls the management interface; the answer is null where it is no JSON.
+    fn call(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut url: Url = self.management_url.parse().unwrap();
         let given = |part: Option<&str>| part.filter(|part| !part.is_empty()).unwrap_or("guest").to_owned();
         let (user, password) = (given(Some(url.username())), given(url.password()));
         url.set_username("").and_then(|()| url.set_password(None)).unwrap();
-        url.set_path(format!("/api/{what}/{}/{name}", self.name).trim_end_matches('/'));
+        url.set_path(format!("/api/{path}").trim_end_matches('/'));
         let call = async {
             let http = reqwest::Client::builder().no_proxy().build().unwrap();
-            http.request(method, url).basic_auth(user, Some(password)).json(&json!({})).send().await.unwrap().status()
+            let answer = http.request(method, url).basic_auth(user, Some(password)).json(body).send().await.unwrap();
+            (answer.status(), serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
         };
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(call)
     }
 
-    fn warren(&self, arguments: &[&str], managed: bool) -> Ran {
+    pub(crate) fn warren(&self, arguments: &[&str], managed: bool) -> Ran {
         let mut variables = vec![("AMQP_URL", self.amqp_url.as_str())];
         if managed {
             variables.push(("RABBITMQ_MANAGEMENT_URL", &self.management_url));

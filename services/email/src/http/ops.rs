@@ -68,15 +68,15 @@ pub(super) struct Inbox {
     state: &'static str,
 }
 
-/// `GET /v1/ops/inbox/{event_id}`: whether that event took effect here.
+/// `GET /v1/ops/inbox/{event_id}`: whether that event took effect here, or became a dead letter.
 pub(super) async fn inbox(
     _: Staff<scope::Ops>,
     Path(event_id): Path<Uuid>,
     _: NoQuery,
     State(app): State<App>,
 ) -> Result<Json<Inbox>, Problem> {
-    let done = inbox::contains(&mut *app.pool.acquire().await?, EventId(event_id)).await?;
-    Ok(Json(Inbox { event_id, state: if done { "done" } else { "unknown" } }))
+    let state = inbox::state(&mut *app.pool.acquire().await?, EventId(event_id)).await?;
+    Ok(Json(Inbox { event_id, state: state.as_str() }))
 }
 
 #[derive(Debug, Serialize)]

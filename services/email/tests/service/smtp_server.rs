@@ -113,6 +113,10 @@ impl SmtpServer {
         self.state.lock().unwrap().delivered.clone()
     }
 
+    pub(crate) fn delivered_count(&self) -> usize {
+        self.state.lock().unwrap().delivered.len()
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.state.lock().unwrap().connections
     }

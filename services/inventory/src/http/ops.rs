@@ -8,6 +8,7 @@ use messaging::follower::{self, FollowError};
 use messaging::tx::Database;
 use messaging::{event_log, inbox};
 use serde::Serialize;
+use serde_json::{Value, json};
 use service_kit::http::auth::{Staff, scope};
 use service_kit::http::extract::{NoQuery, Path};
 use service_kit::http::problem::Problem;
@@ -81,7 +82,7 @@ fn describe(lines: &[Line]) -> String {
     lines.iter().map(|line| format!("{} {}", line.quantity.get(), line.sku)).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether an event took effect here.
+/// Whether an event took effect here, or became a dead letter.
 #[derive(Debug, Serialize)]
 pub(super) struct InboxView {
     event_id: EventId,
@@ -96,8 +97,24 @@ pub(super) async fn inbox(
     _: NoQuery,
 ) -> Result<Json<InboxView>, Problem> {
     let mut conn = database.pool().acquire().await?;
-    let done = inbox::contains(&mut conn, event_id).await?;
-    Ok(Json(InboxView { event_id, state: if done { "done" } else { "unknown" } }))
+    let state = inbox::state(&mut conn, event_id).await?;
+    Ok(Json(InboxView { event_id, state: state.as_str() }))
+}
+
+/// `GET /v1/ops/events/{event_id}`: an event of this service's own, in its envelope, and whether it is published.
+pub(super) async fn event(
+    State(database): State<Database>,
+    _caller: Staff<scope::Ops>,
+    Path(event_id): Path<EventId>,
+    _: NoQuery,
+) -> Result<Json<Value>, Problem> {
+    let found = event_log::find(&mut *database.pool().acquire().await?, event_id).await?;
+    let found = found.ok_or_else(|| Problem::not_found("This service has no such event, or keeps it no longer."))?;
+    let envelope = found.event.envelope(database.service()).map_err(|error| {
+        tracing::error!(%event_id, %error, "the log holds something that is not JSON");
+        Problem::internal()
+    })?;
+    Ok(Json(json!({"event_id": event_id, "published": found.published, "event": envelope})))
 }
 
 /// Orders that wait for something of this service.

@@ -1,6 +1,7 @@
 //! The service against a real PostgreSQL, one throwaway database per test, on the server that `DATABASE_URL` names.
 
 mod concurrency;
+mod drift;
 mod handlers;
 mod http_ops;
 mod http_products;

@@ -8,6 +8,7 @@ use contracts::values::{EventId, OrderId};
 use messaging::follower::FollowError;
 use messaging::{event_log, inbox};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use service_kit::http::auth::{Staff, scope};
 use service_kit::http::context::RequestContext;
 use service_kit::http::extract::{Errors, NoQuery, OptionalBody, Path, Validate};
@@ -63,7 +64,7 @@ pub async fn trace(
     Ok(Json(Trace { order_id, items }))
 }
 
-/// Whether an event took effect here.
+/// Whether an event took effect here, or became a dead letter.
 #[derive(Debug, Serialize)]
 pub struct InboxView {
     event_id: EventId,
@@ -77,8 +78,24 @@ pub async fn inbox(
     Path(event_id): Path<EventId>,
     _: NoQuery,
 ) -> Result<Json<InboxView>, Problem> {
-    let done = inbox::contains(&mut *http.database.pool().acquire().await?, event_id).await?;
-    Ok(Json(InboxView { event_id, state: if done { "done" } else { "unknown" } }))
+    let state = inbox::state(&mut *http.database.pool().acquire().await?, event_id).await?;
+    Ok(Json(InboxView { event_id, state: state.as_str() }))
+}
+
+/// `GET /v1/ops/events/{event_id}`: an event of this service's own, in its envelope, and whether it is published.
+pub async fn event(
+    State(http): State<Http>,
+    _: Staff<scope::Ops>,
+    Path(event_id): Path<EventId>,
+    _: NoQuery,
+) -> Result<Json<Value>, Problem> {
+    let found = event_log::find(&mut *http.database.pool().acquire().await?, event_id).await?;
+    let found = found.ok_or_else(|| Problem::not_found("This service has no such event, or keeps it no longer."))?;
+    let envelope = found.event.envelope(http.database.service()).map_err(|error| {
+        tracing::error!(%event_id, %error, "the log holds something that is not JSON");
+        Problem::internal()
+    })?;
+    Ok(Json(json!({"event_id": event_id, "published": found.published, "event": envelope})))
 }
 
 /// Orders that wait for too long.

@@ -207,6 +207,35 @@ pub async fn find(conn: &mut PgConnection, id: OrderId) -> sqlx::Result<Option<O
     row.map(Order::try_from).transpose()
 }
 
+/// Orders as they are. `ids` that are no order are left out.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn read(conn: &mut PgConnection, ids: &[OrderId]) -> sqlx::Result<Vec<Order>> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id, customer_id, status, version, lines as "lines: Json<Vec<Line>>", total_amount, total_currency,
+                  payment_method, payment_status, payment_id, owed as "owed: Json<Vec<String>>", cancel_reason, cancel_note,
+                  created_at, updated_at
+           from orders where id = any($1)"#,
+        &ids,
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(Order::try_from).collect()
+}
+
+/// The next ids after one, or from the first, in their order, which is about that of their creation.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn ids_after(conn: &mut PgConnection, after: Option<OrderId>, limit: i64) -> sqlx::Result<Vec<OrderId>> {
+    let after = after.map_or(Uuid::nil(), |id| id.0);
+    let ids = sqlx::query_scalar!("select id from orders where id > $1 order by id limit $2", after, limit);
+    Ok(ids.fetch_all(conn).await?.into_iter().map(OrderId).collect())
+}
+
 /// Remembers orders that inventory knows and this service does not, and returns those that were new.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use contracts::values::OrderId;
 use messaging::context::Context;
 use sqlx::PgConnection;
@@ -88,6 +89,7 @@ struct Claimed {
     method: String,
     state: String,
     attempts: i32,
+    next_at: DateTime<Utc>,
     correlation_id: String,
     causation_id: Option<String>,
     traceparent: Option<String>,
@@ -106,7 +108,7 @@ impl TryFrom<Claimed> for Job {
         let intent =
             Intent { payment_id: row.id, order_id: OrderId(row.order_id), amount, method: row.method, context };
         let task = if row.state == "refunding" { Task::Refund } else { Task::Charge };
-        Ok(Job { intent, task, attempts: row.attempts })
+        Ok(Job { intent, task, attempts: row.attempts, until: row.next_at })
     }
 }
 
@@ -124,7 +126,7 @@ pub async fn claim(conn: &mut PgConnection, lease: Duration, busy: &[String]) ->
              select id from payment
              where state in ('due', 'claimed', 'refund-due', 'refunding') and next_at <= now() and method <> all($2)
              order by next_at limit 200 for update skip locked))
-         returning id, order_id, amount, currency, method, state, attempts, correlation_id, causation_id, traceparent",
+         returning id, order_id, amount, currency, method, state, attempts, next_at, correlation_id, causation_id, traceparent",
         lease.as_secs_f64(),
         busy,
     )
@@ -142,7 +144,7 @@ pub async fn reclaim(conn: &mut PgConnection, lease: Duration, id: &str) -> sqlx
         Claimed,
         "update payment set next_at = now() + make_interval(secs => $1), attempts = attempts + 1
          where id = $2 and state in ('claimed', 'refunding')
-         returning id, order_id, amount, currency, method, state, attempts, correlation_id, causation_id, traceparent",
+         returning id, order_id, amount, currency, method, state, attempts, next_at, correlation_id, causation_id, traceparent",
         lease.as_secs_f64(),
         id,
     )
@@ -162,6 +164,9 @@ pub struct Settled {
     pub state: &'static str,
     /// When it is to be taken again, if it is.
     pub wait: Duration,
+    /// The end of the claim. One that was taken over meanwhile may have done what this one was told is not done yet, so
+    /// that counts no more.
+    pub claimed_until: DateTime<Utc>,
 }
 
 /// Stores what became of claims whose orders are locked.
@@ -177,17 +182,21 @@ pub async fn settle(conn: &mut PgConnection, results: &[Settled]) -> sqlx::Resul
     let claims: Vec<&str> = results.iter().map(claim).collect();
     let states: Vec<&str> = results.iter().map(|result| result.state).collect();
     let waits: Vec<f64> = results.iter().map(|result| result.wait.as_secs_f64()).collect();
+    let until: Vec<DateTime<Utc>> = results.iter().map(|result| result.claimed_until).collect();
     sqlx::query!(
         "update payment
          set state = case when n.state in ('due', 'waiting') and o.status <> 'reserved' then 'withdrawn' else n.state end,
              next_at = now() + make_interval(secs => n.wait)
-         from unnest($1::text[], $2::text[], $3::text[], $4::float8[]) as n (id, claim, state, wait), orders o
+         from unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::timestamptz[])
+                  as n (id, claim, state, wait, until), orders o
          where payment.id = n.id and payment.id = any($1) and o.id = payment.order_id
+           and (payment.next_at = n.until or n.state not in ('due', 'waiting'))
            and (payment.state = n.claim or (n.state = 'completed' and payment.state in ('due', 'waiting', 'withdrawn')))",
         &ids as &[&str],
         &claims as &[&str],
         &states as &[&str],
         &waits,
+        &until,
     )
     .execute(conn)
     .await?;

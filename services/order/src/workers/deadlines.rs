@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use messaging::context::Context;
+use messaging::fault::in_time;
 use messaging::tx::Database;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -31,7 +32,7 @@ pub async fn run(database: Database, timeout: Duration, shutdown: CancellationTo
 }
 
 async fn all(database: &Database, timeout: Duration) -> Result<(), SagaError> {
-    while step(database, timeout).await? > 0 {}
+    while in_time(step(database, timeout)).await? > 0 {}
     Ok(())
 }
 

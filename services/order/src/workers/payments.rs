@@ -14,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use messaging::breaker::Breaker;
+use messaging::failpoint;
+use messaging::fault::in_time;
 use messaging::metrics::Metrics;
 use messaging::tx::Database;
 use tokio::sync::Notify;
@@ -26,11 +28,12 @@ use crate::store;
 use gate::{Gate, Probe};
 use lanes::Lanes;
 
-/// How long a claim is somebody's own: longer than any call to a provider may take.
-const LEASE: Duration = Duration::from_secs(60);
+/// How long a claim is somebody's own: longer than any call to a provider may take. What a process that died held is taken
+/// over after it.
+const LEASE: Duration = Duration::from_secs(15);
 
 /// How long one call to the provider may take: below the lease, and below the time in which a service stops.
-const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+const CALL_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The wait between two looks for intents that no commit of this process announced.
 const POLL: Duration = Duration::from_millis(200);
@@ -60,7 +63,7 @@ impl<P: PaymentProvider> Payments<P> {
             if let Some(probe) = &probe {
                 shutdown.run_until_cancelled(tokio::time::sleep_until(probe.at)).await;
             }
-            let jobs = self.claim(&lanes.busy(), probe.as_ref()).await.unwrap_or_else(|error| {
+            let jobs = in_time(self.claim(&lanes.busy(), probe.as_ref())).await.unwrap_or_else(|error| {
                 if !std::mem::replace(&mut complained, true) {
                     warn!(%error, "payments cannot be claimed; trying again");
                 }
@@ -124,7 +127,7 @@ impl<P: PaymentProvider> Payments<P> {
     /// Calls the provider and stores what it says. A result that cannot be stored is asked for again when the claim ends.
     async fn finish(&self, batch: &[Job], probing: bool) {
         if let Err(error) = self.call(batch, probing).await {
-            warn!(%error, payments = batch.len(), "payment results not stored; asking again within a minute");
+            warn!(%error, payments = batch.len(), "payment results not stored; asking again when the claim ends");
         }
     }
 
@@ -139,10 +142,11 @@ impl<P: PaymentProvider> Payments<P> {
         };
         let reason = match tokio::time::timeout(CALL_TIMEOUT, asked).await {
             Ok(Ok(answers)) => {
+                failpoint::reach("after-provider-call");
                 if self.gate().succeeded() {
                     info!("payment provider is back");
                 }
-                return results::store(&self.database, &self.intents, batch, answers).await;
+                return in_time(results::store(&self.database, &self.intents, batch, answers)).await;
             }
             Ok(Err(unreachable)) => unreachable.to_string(),
             Err(_) => "no answer in time".to_owned(),
@@ -151,7 +155,7 @@ impl<P: PaymentProvider> Payments<P> {
         if opened {
             warn!(reason, "payment provider is away; payments wait");
         }
-        results::keep_in_doubt(&self.database, batch, wait).await
+        in_time(results::keep_in_doubt(&self.database, batch, wait)).await
     }
 }
 

@@ -1,17 +1,20 @@
 //! Read models: followers of the log that keep tables for reading.
 //!
 //! A projection takes events in pages; its rows and its checkpoint are one transaction, so every event counts once. A new
-//! one is a file and a line in [`run`].
+//! one is a file and a line in [`all`], and a table in a migration; [`rebuild`](rebuild::rebuild) fills it with what has been.
 
 mod customer_totals;
 mod daily_sales;
+pub mod rebuild;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use contracts::event::Service;
 use contracts::values::OrderId;
+use futures_util::future::{BoxFuture, join_all};
 use messaging::event_log::LoggedEvent;
+use messaging::fault::in_time;
 use messaging::follower::{self, FollowError};
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -30,30 +33,38 @@ const POLL: Duration = Duration::from_millis(200);
 
 /// Keeps one read model.
 pub trait Projection: Send + Sync {
-    /// The follower's name.
-    const NAME: &'static str;
+    /// The follower's name, by which people call it, too.
+    fn name(&self) -> &'static str;
+
+    /// The table that it keeps, and nobody else writes.
+    fn table(&self) -> &'static str;
 
     /// Adds what `events`, in the order of the log, mean for the read model.
-    fn apply(&self, conn: &mut PgConnection, events: &[LoggedEvent]) -> impl Future<Output = sqlx::Result<()>> + Send;
+    fn apply<'a>(&'a self, conn: &'a mut PgConnection, events: &'a [LoggedEvent]) -> BoxFuture<'a, sqlx::Result<()>>;
+}
+
+/// All read models.
+pub fn all(metrics: &Metrics) -> Vec<Box<dyn Projection>> {
+    vec![Box::new(CustomerTotals), Box::new(DailySales::new(metrics.clone()))]
 }
 
 /// Keeps all read models until shutdown.
 pub async fn run(pool: PgPool, metrics: Metrics, shutdown: CancellationToken) {
-    let sales = DailySales::new(metrics);
-    tokio::join!(keep(&CustomerTotals, &pool, &shutdown), keep(&sales, &pool, &shutdown));
+    let projections = all(&metrics);
+    join_all(projections.iter().map(|projection| keep(projection.as_ref(), &pool, &shutdown))).await;
 }
 
-async fn keep<P: Projection>(projection: &P, pool: &PgPool, shutdown: &CancellationToken) {
+async fn keep(projection: &dyn Projection, pool: &PgPool, shutdown: &CancellationToken) {
     let mut complained = false;
     while !shutdown.is_cancelled() {
-        let more = match step(projection, pool).await {
+        let more = match in_time(step(projection, pool)).await {
             Ok(more) => {
                 complained = false;
                 more
             }
             Err(error) => {
                 if !std::mem::replace(&mut complained, true) {
-                    warn!(%error, projection = P::NAME, "read model cannot follow; trying again");
+                    warn!(%error, projection = projection.name(), "read model cannot follow; trying again");
                 }
                 false
             }
@@ -69,19 +80,19 @@ async fn keep<P: Projection>(projection: &P, pool: &PgPool, shutdown: &Cancellat
 ///
 /// # Errors
 /// When the database refuses, or the log cannot be followed.
-pub async fn step<P: Projection>(projection: &P, pool: &PgPool) -> Result<bool, FollowError> {
+pub async fn step(projection: &dyn Projection, pool: &PgPool) -> Result<bool, FollowError> {
     let mut tx = pool.begin().await?;
-    if !follower::lock(&mut tx, P::NAME).await? {
+    if !follower::lock(&mut tx, projection.name()).await? {
         return Ok(false);
     }
     follower::prepare(&mut tx, true).await?;
-    let checkpoint = follower::load(&mut tx, P::NAME, Service::Order.name()).await?;
+    let checkpoint = follower::load(&mut tx, projection.name(), Service::Order.name()).await?;
     let page = follower::read(&mut tx, &checkpoint).await?;
     if page.events.is_empty() {
         return Ok(false);
     }
     projection.apply(&mut tx, &page.events).await?;
-    follower::save(&mut tx, P::NAME, &page.after).await?;
+    follower::save(&mut tx, projection.name(), &page.after).await?;
     tx.commit().await?;
     Ok(page.is_full())
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use contracts::values::OrderId;
 use order::order::{PaymentStatus, Status};
-use order::payment::PaymentProvider;
+use order::payment::{Job, PaymentProvider};
+use order::store::payment::{self, Settled};
 use order::workers::deadlines;
 use order::{store, stuck};
 use tokio_util::sync::CancellationToken;
@@ -187,4 +188,29 @@ async fn the_worker_goes_on_when_the_provider_is_back() {
 
 async fn confirmed(shop: &Shop, id: OrderId) {
     eventually(async || shop.order(id).await.status == Status::Confirmed).await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_claim_was_told_is_not_the_last_word() {
+    let mut shop = Shop::open().await;
+    let id = shop.reserved_order("sandbox:flaky").await;
+    let mut conn = shop.pool().acquire().await.unwrap();
+    let slow = payment::claim(&mut conn, Duration::ZERO, &[]).await.unwrap().remove(0);
+    let quick = payment::claim(&mut conn, LEASE, &[]).await.unwrap().remove(0);
+    sqlx::query("update orders set status = 'cancelled', cancel_reason = 'requested' where id = $1")
+        .bind(id.0)
+        .execute(&mut *conn)
+        .await
+        .unwrap();
+    let not_yet = |job: &Job| Settled {
+        id: job.intent.payment_id.clone(),
+        task: job.task,
+        state: "due",
+        wait: Duration::ZERO,
+        claimed_until: job.until,
+    };
+    payment::settle(&mut conn, &[not_yet(&slow)]).await.unwrap();
+    assert_eq!(shop.payment_states(id).await, ["claimed"], "the other may have charged by now");
+    payment::settle(&mut conn, &[not_yet(&quick)]).await.unwrap();
+    assert_eq!(shop.payment_states(id).await, ["withdrawn"]);
 }

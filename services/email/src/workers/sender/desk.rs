@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lettre::message::Mailbox;
+use messaging::failpoint;
 use tokio::sync::Semaphore;
 
 use super::brake::Gate;
@@ -73,7 +74,9 @@ impl Desk {
             Ok(written) => written,
             Err(why) => return HandedOver::Impossible { why, to: Some(address) },
         };
+        failpoint::reach("after-claim");
         let answer = self.transport.hand_over(&letter).await;
+        failpoint::reach("after-data");
         if matches!(answer, Answer::Unavailable(_) | Answer::Lost(_)) {
             self.gate.shut();
         }

@@ -90,7 +90,7 @@ fn settled(job: &Job, answer: &Answer) -> Settled {
         // what is owed goes back, however often the provider has to be asked
         (Task::Refund, _) => ("refund-due", backoff(job.attempts)),
     };
-    Settled { id: job.intent.payment_id.clone(), task: job.task, state, wait }
+    Settled { id: job.intent.payment_id.clone(), task: job.task, state, wait, claimed_until: job.until }
 }
 
 /// How long to wait after so many attempts.

@@ -2,6 +2,7 @@
 
 use contracts::money::Money;
 use contracts::values::CustomerId;
+use futures_util::future::BoxFuture;
 use messaging::event_log::LoggedEvent;
 use sqlx::PgConnection;
 
@@ -13,9 +14,21 @@ use crate::store::total;
 pub struct CustomerTotals;
 
 impl Projection for CustomerTotals {
-    const NAME: &'static str = "customer-totals";
+    fn name(&self) -> &'static str {
+        "customer-totals"
+    }
 
-    async fn apply(&self, conn: &mut PgConnection, events: &[LoggedEvent]) -> sqlx::Result<()> {
+    fn table(&self) -> &'static str {
+        "customer_total"
+    }
+
+    fn apply<'a>(&'a self, conn: &'a mut PgConnection, events: &'a [LoggedEvent]) -> BoxFuture<'a, sqlx::Result<()>> {
+        Box::pin(self.add(conn, events))
+    }
+}
+
+impl CustomerTotals {
+    async fn add(&self, conn: &mut PgConnection, events: &[LoggedEvent]) -> sqlx::Result<()> {
         let events = of_orders(events);
         let cancelled = cancelled_by(conn, &events).await?;
         let change = |(_, event): &(_, OrderEvent)| match event {

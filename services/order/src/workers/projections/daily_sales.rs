@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::values::OrderId;
+use futures_util::future::BoxFuture;
 use messaging::event_log::LoggedEvent;
 use sqlx::PgConnection;
 
@@ -33,9 +34,21 @@ impl DailySales {
 }
 
 impl Projection for DailySales {
-    const NAME: &'static str = "daily-sales";
+    fn name(&self) -> &'static str {
+        "daily-sales"
+    }
 
-    async fn apply(&self, conn: &mut PgConnection, events: &[LoggedEvent]) -> sqlx::Result<()> {
+    fn table(&self) -> &'static str {
+        "daily_sale"
+    }
+
+    fn apply<'a>(&'a self, conn: &'a mut PgConnection, events: &'a [LoggedEvent]) -> BoxFuture<'a, sqlx::Result<()>> {
+        Box::pin(self.add(conn, events))
+    }
+}
+
+impl DailySales {
+    async fn add(&self, conn: &mut PgConnection, events: &[LoggedEvent]) -> sqlx::Result<()> {
         let events = of_orders(events);
         let cancelled = cancelled_by(conn, &events).await?;
         let mut sales = Vec::new();

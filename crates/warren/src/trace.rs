@@ -1,0 +1,131 @@
+//! `warren trace`: one order's way through all services, as one timeline.
+
+mod story;
+
+use clap::Args;
+use contracts::event::Service;
+use futures_util::future::join_all;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::client::Client;
+use crate::client::error::CallError;
+use crate::failure::Verdict;
+use crate::output::{self, Paint};
+use crate::queues::{self, Queues};
+use crate::settings::Settings;
+use crate::stuck;
+use story::{Delivery, Item, Now, Story};
+
+const EXAMPLES: &str = "\
+Examples:
+  warren trace ORDER
+  warren trace ORDER --json | jq '.items[] | select(.service == \"email\")'
+
+Each line has the time since the one before it. After an event stands who has handled it; a consumer
+who has not may have it in its queue or on its retry ladder, or as a dead letter (`warren dlq show`).
+A service that does not answer is named, and the rest is shown all the same (exit status 1).";
+
+/// Options of `trace`.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct TraceArgs {
+    /// The order
+    order: Uuid,
+}
+
+#[derive(Deserialize)]
+struct Trace {
+    items: Vec<story::Told>,
+}
+
+#[derive(Deserialize)]
+struct Inbox {
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct Order {
+    status: String,
+}
+
+/// Carries out `trace`.
+///
+/// # Errors
+/// For settings that are wrong, and an order that no service knows.
+pub(crate) async fn run(args: &TraceArgs, settings: &Settings, json: bool) -> anyhow::Result<Verdict> {
+    let clients = Service::ALL.map(|service| settings.service(service).map(|client| (service, client)));
+    let clients = clients.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let broker = settings.broker_if_any()?;
+    let (items, mut silent) = ask(args.order, &clients).await;
+    let status = status(args.order, settings).await?;
+    if items.is_empty() && silent.is_empty() && status.is_none() {
+        anyhow::bail!("no service knows an order {}", args.order);
+    }
+    let items = with_deliveries(items, &clients, &silent).await;
+    let stuck = stuck::ask(settings).await?.items.into_iter().map(|(_, item)| item);
+    let stuck = stuck.filter(|item| item.order_id == args.order).collect();
+    let queues = match &broker {
+        None => Queues::new(),
+        Some(urls) => queues::ask(urls).await.unwrap_or_else(|why| {
+            silent.push(("broker", format!("{why:#}")));
+            Queues::new()
+        }),
+    };
+    let story = Story::new(args.order, items, Now { status, stuck, queues });
+    if json {
+        output::print_json(&story.json(&silent))?;
+    } else {
+        output::print(&story.page(chrono::Utc::now(), Paint::stdout()))?;
+        for (who, why) in &silent {
+            eprintln!("{who} does not answer: {why}");
+        }
+    }
+    Ok(if silent.is_empty() { Verdict::Fine } else { Verdict::Failed })
+}
+
+type Silent = Vec<(&'static str, String)>;
+
+/// What each service knows of the order, and who did not answer.
+async fn ask(order: Uuid, clients: &[(Service, Client)]) -> (Vec<Item>, Silent) {
+    let path = format!("/v1/ops/trace/{order}");
+    let asked = clients.iter().map(async |(service, client)| {
+        let trace = async { client.get(&path, &[]).await?.read::<Trace>() };
+        (*service, trace.await)
+    });
+    let (mut items, mut silent) = (Vec::new(), Vec::new());
+    for (service, answer) in join_all(asked).await {
+        match answer {
+            Ok(trace) => items.extend(trace.items.into_iter().map(|told| Item::new(service, told))),
+            Err(error) => silent.push((service.name(), error.to_string())),
+        }
+    }
+    // stable: what a service told at one time stays in its order
+    items.sort_by_key(|item| item.told.at);
+    (items, silent)
+}
+
+/// The order's status; none where `order` does not know it or does not answer.
+async fn status(order: Uuid, settings: &Settings) -> anyhow::Result<Option<String>> {
+    let client = settings.service(Service::Order)?;
+    let found: Result<Order, CallError> =
+        client.get(&format!("/v1/orders/{order}"), &[]).await.and_then(|answer| answer.read());
+    Ok(found.ok().map(|order| order.status))
+}
+
+/// Asks each consumer of each event whether it has handled it. An order has a handful of events.
+async fn with_deliveries(mut items: Vec<Item>, clients: &[(Service, Client)], silent: &Silent) -> Vec<Item> {
+    for item in &mut items {
+        let Some(event_id) = item.told.event_id else { continue };
+        for consumer in item.consumers() {
+            let client = clients.iter().find(|(service, _)| service == consumer).map(|(_, client)| client);
+            let is_silent = silent.iter().any(|(name, _)| *name == consumer.name());
+            let Some(client) = client.filter(|_| !is_silent) else { continue };
+            let inbox = client.get(&format!("/v1/ops/inbox/{event_id}"), &[]).await;
+            if let Ok(inbox) = inbox.and_then(|answer| answer.read::<Inbox>()) {
+                item.deliveries.push(Delivery { consumer: *consumer, state: inbox.state });
+            }
+        }
+    }
+    items
+}
