@@ -12,6 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::environment::environment;
+use crate::waiting::{PATIENCE, eventually};
 
 /// A vhost of one test.
 #[derive(Debug, Clone)]
@@ -189,12 +190,23 @@ impl Vhost {
         self.get(queue, false).await
     }
 
+    /// A queue whose broker has just crashed gives nothing until it has a leader again.
     async fn get(&self, queue: &str, take: bool) -> Vec<Found> {
+        let what = format!("the broker gives what is in {queue}");
+        eventually(&what, PATIENCE, async || self.try_get(queue, take).await).await
+    }
+
+    /// Gets all; an error if there was not even the first.
+    async fn try_get(&self, queue: &str, take: bool) -> Result<Vec<Found>, lapin::Error> {
         let (connection, channel) = self.channel().await;
         let mut found = Vec::new();
-        while let Some(message) =
-            channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("the queue is there")
-        {
+        loop {
+            let message = match channel.basic_get(queue.into(), BasicGetOptions::default()).await {
+                Ok(Some(message)) => message,
+                Ok(None) => break,
+                Err(error) if found.is_empty() => return Err(error),
+                Err(error) => panic!("only a part of {queue} was given: {error}"),
+            };
             let delivery = message.delivery;
             found.push(Found {
                 headers: headers(delivery.properties.headers().as_ref()),
@@ -207,7 +219,7 @@ impl Vhost {
         }
         // What was not taken goes back with the connection.
         let _ = connection.close(200, "done".into()).await;
-        found
+        Ok(found)
     }
 
     /// Takes up to `count` messages from the front of a queue and puts them to its end as `change` has left them. They are

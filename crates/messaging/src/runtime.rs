@@ -14,7 +14,7 @@ use crate::batch::Processor;
 use crate::connection::Link;
 use crate::depth;
 use crate::handler::Subscriptions;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Queue};
 use crate::relay::Relay;
 use crate::retention::{self, Retention};
 use crate::settings::{Settings, TopologyMode};
@@ -56,6 +56,10 @@ pub fn tasks(parts: Parts, shutdown: &CancellationToken) -> Vec<Task> {
     // The connections outlive those who use them, so that what they finish while stopping can still be acknowledged.
     let closing = CancellationToken::new();
     let in_use = Arc::new(closing.clone().drop_guard());
+
+    // From zero, so that the first of each shows as an increase.
+    metrics.retries.get_or_create(&Queue { queue: service.name() });
+    metrics.dead_letters.get_or_create(&Queue { queue: service.name() });
 
     let subscriber = Subscriber {
         processor: Processor { database: database.clone(), subscriptions },

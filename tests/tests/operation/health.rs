@@ -119,16 +119,17 @@ async fn services_tell_of_themselves() {
     let order = system.place(&customer, &[("tea", 1)]).await;
     system.settled(text(&order, "id")).await;
     system.mails_told(&format!("order_id={}", text(&order, "id")), 1).await;
-    let mut missing = Vec::new();
     for name in SERVICES {
-        let answer = system.service(name).api().without_token().get("/metrics").await;
-        assert_eq!(answer.status, 200);
-        let its_own = METRICS.iter().filter(|(_, services)| services.contains(&name));
-        missing.extend(
-            its_own.filter(|(metric, _)| !is_declared(&answer.body, metric)).map(|(metric, _)| (name, *metric)),
-        );
+        // The broker is asked for its counts every few seconds.
+        eventually(&format!("{name} tells all of its metrics"), PATIENCE, async || {
+            let told = system.service(name).api().without_token().get("/metrics").await.body;
+            let its_own = METRICS.iter().filter(|(_, services)| services.contains(&name));
+            let missing: Vec<&str> =
+                its_own.map(|(metric, _)| *metric).filter(|metric| !is_declared(&told, metric)).collect();
+            check(missing.is_empty(), || format!("{missing:?} are missing"))
+        })
+        .await;
     }
-    assert!(missing.is_empty(), "missing metrics: {missing:?}");
     alerts_speak_of_what_there_is(&system).await;
     for (service, metric, labels, at_least) in [
         (
