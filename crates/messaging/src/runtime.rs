@@ -58,8 +58,8 @@ pub fn tasks(parts: Parts, shutdown: &CancellationToken) -> Vec<Task> {
     let in_use = Arc::new(closing.clone().drop_guard());
 
     // From zero, so that the first of each shows as an increase.
-    metrics.retries.get_or_create(&Queue { queue: service.name() });
-    metrics.dead_letters.get_or_create(&Queue { queue: service.name() });
+    let _ = metrics.retries.get_or_create(&Queue { queue: service.name() });
+    let _ = metrics.dead_letters.get_or_create(&Queue { queue: service.name() });
 
     let subscriber = Subscriber {
         processor: Processor { database: database.clone(), subscriptions },
