@@ -3,12 +3,10 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-
-use crate::waiting::until;
+use tokio::sync::watch;
 
 /// What the server says to a whole mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +26,8 @@ pub enum Verdict {
 pub struct SmtpServer {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
+    /// Whether whole mails are answered.
+    answers: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +35,6 @@ struct State {
     script: VecDeque<Verdict>,
     received: Vec<Vec<u8>>,
     refused: usize,
-    takes: Duration,
 }
 
 impl SmtpServer {
@@ -47,7 +46,7 @@ impl SmtpServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let state = Arc::new(Mutex::new(State { script: script.into_iter().collect(), ..State::default() }));
-        let server = Self { address, state };
+        let server = Self { address, state, answers: watch::Sender::new(true) };
         let of_listener = server.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -74,9 +73,14 @@ impl SmtpServer {
         self.state().received.clone()
     }
 
-    /// From now on it takes this long to answer to a whole mail.
-    pub fn take(&self, time: Duration) {
-        self.state().takes = time;
+    /// From now on it takes its time: no whole mail is answered until [`go_on`](Self::go_on).
+    pub fn dawdle(&self) {
+        self.answers.send_replace(false);
+    }
+
+    /// Answers what waits, and from now on at once.
+    pub fn go_on(&self) {
+        self.answers.send_replace(true);
     }
 
     /// How many mails it did not take.
@@ -105,8 +109,7 @@ impl SmtpServer {
                 "DATA" => {
                     client.write_all(b"354 go on\r\n").await?;
                     let mail = read_mail(&mut client).await?;
-                    let takes = self.state().takes;
-                    until(Instant::now() + takes).await;
+                    let _ = self.answers.subscribe().wait_for(|answers| *answers).await;
                     match self.judge(mail) {
                         Verdict::Take => "250 taken\r\n",
                         Verdict::TakeSilently => return Ok(()),
