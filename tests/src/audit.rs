@@ -159,6 +159,18 @@ impl System {
         assert_eq!(replayed, now, "the replayed history of {id} is another order");
     }
 
+    /// Nobody has met anybody in a deadlock: whoever locks does so in the one order. A deadlock harms nothing, since it is
+    /// repeated and charges nobody, so nothing else would show it.
+    ///
+    /// # Panics
+    /// When somebody has.
+    pub async fn assert_no_deadlock(&self) {
+        for name in SERVICES {
+            let deadlocks = self.database(name).deadlocks().await;
+            assert_eq!(deadlocks, 0, "deadlocks in the database of {name}: locks are not taken in one order");
+        }
+    }
+
     /// Nothing personal, no panic, and JSON on every line.
     pub(crate) fn audit_logs(&self) {
         self.processes(|service| {

@@ -42,7 +42,8 @@ pub async fn run(seed: u64, duration: Duration) {
     eprintln!("chaos: seed {seed}, {} s\n{schedule}", duration.as_secs());
     let mut setup =
         System::setup().proxies(true).env("RETRY_DELAYS", LADDER).env_of("order", "PAYMENT_TIMEOUT", PAYMENT_TIMEOUT);
-    // Something that the services do wrong on purpose, to see that it is found: `inbox`, `ack-before-commit`.
+    // Something that the services do wrong on purpose, to see that it is found: `inbox`, `ack-before-commit`,
+    // `unsorted-locks`.
     if let Ok(wrong) = std::env::var("CHAOS_BREAK") {
         setup = setup.env("WARREN_BREAK", &wrong);
     }

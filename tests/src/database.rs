@@ -1,7 +1,7 @@
 //! A service's database, seen with a superuser's eyes.
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgRow};
-use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _};
 
 use crate::environment::environment;
 
@@ -28,6 +28,20 @@ impl Database {
     pub async fn delete(&self) {
         let mut admin = connect(&server_options()).await;
         run(&mut admin, &format!("drop database if exists \"{}\" with (force)", self.name)).await;
+    }
+
+    /// Ends all sessions in it and lets nobody in: it is away for its service, and the server is there for the others.
+    pub async fn take_away(&self) {
+        let mut admin = connect(&server_options()).await;
+        run(&mut admin, &format!("alter database \"{}\" with allow_connections false", self.name)).await;
+        let end = format!("select pg_terminate_backend(pid) from pg_stat_activity where datname = '{}'", self.name);
+        run(&mut admin, &end).await;
+    }
+
+    /// Lets everybody in again, after [`take_away`](Self::take_away).
+    pub async fn bring_back(&self) {
+        let mut admin = connect(&server_options()).await;
+        run(&mut admin, &format!("alter database \"{}\" with allow_connections true", self.name)).await;
     }
 
     /// Its URL, with the server at `address` (`host:port`) where that is given.
@@ -64,6 +78,14 @@ impl Database {
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut connection).await;
         let _ = connection.close().await;
         rows.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// How many deadlocks the server has ended in it. A crash of the server forgets them.
+    ///
+    /// # Panics
+    /// When the server is away.
+    pub async fn deadlocks(&self) -> i64 {
+        self.rows("select deadlocks from pg_stat_database where datname = current_database()").await[0].get(0)
     }
 
     /// How many events the service has published or will publish.

@@ -83,6 +83,16 @@ impl Server {
         self.act("calm").await;
     }
 
+    /// Has the broker wait for acknowledgements for ten seconds only, on channels that are opened from now on.
+    pub async fn impatient(self) {
+        self.act("impatient").await;
+    }
+
+    /// Gives the broker its usual patience.
+    pub async fn patient(self) {
+        self.act("patient").await;
+    }
+
     async fn act(self, action: &'static str) {
         let done = tokio::task::spawn_blocking(move || self.control(action)).await;
         done.expect("the control script runs to its end").unwrap_or_else(|error| panic!("{error}"));

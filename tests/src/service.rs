@@ -28,7 +28,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(35);
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Variables of the caller that would change what a test sets up.
-const CONFIGURATION: [&str; 30] = [
+const CONFIGURATION: [&str; 31] = [
     "HTTP_ADDR",
     "DATABASE_URL",
     "AMQP_URL",
@@ -47,6 +47,7 @@ const CONFIGURATION: [&str; 30] = [
     "SHUTDOWN_TIMEOUT",
     "PREFETCH",
     "CONSUMER_BATCH",
+    "HOLD_LIMIT",
     "PAYMENT_TIMEOUT",
     "PAYMENT_WEBHOOK_SECRET",
     "SMTP_URL",

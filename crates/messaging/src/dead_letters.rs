@@ -30,7 +30,7 @@ use crate::topology::dead_queue;
 
 pub use error::DeadLetterError;
 pub use failures::Failures;
-pub use journal::Journal;
+pub use journal::{AUDIT_QUEUE, Journal};
 pub(crate) use letter::event_id;
 pub use letter::{Letter, fingerprint};
 use lock::Lock;

@@ -1,7 +1,7 @@
 //! Handlers, and the list of them that makes a service a subscriber.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use contracts::values::{CustomerId, EventId, OrderId, Sku};
 use futures_util::future::BoxFuture;
 
 use crate::context::Context;
+use crate::failpoint;
 use crate::tx::{PublishError, Tx};
 
 /// An event as it reached a handler.
@@ -39,7 +40,7 @@ impl<E> Deref for Received<E> {
 
 /// What a handler will write, named before it runs, so that the subscriber can lock the union of a batch in one global
 /// order: the order of this enum's variants, and within each the order of ids. Routes and workers lock in the same order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
     /// A customer, or what a service keeps of one.
     Customer(CustomerId),
@@ -258,6 +259,13 @@ impl Subscriptions {
     }
 
     pub(crate) async fn lock(&self, tx: &mut Tx, keys: &[Key]) -> Result<(), HandlerError> {
+        if failpoint::is_broken("unsorted-locks") {
+            // One after the other, in an order of which each set has its own.
+            for key in HashSet::<&Key>::from_iter(keys) {
+                self.locker.lock(tx, std::slice::from_ref(key)).await?;
+            }
+            return Ok(());
+        }
         if keys.is_empty() { Ok(()) } else { self.locker.lock(tx, keys).await }
     }
 }

@@ -70,6 +70,7 @@ pub fn tasks(parts: Parts, shutdown: &CancellationToken) -> Vec<Task> {
         report: Arc::clone(&report),
         prefetch: settings.prefetch,
         batch: usize::from(settings.consumer_batch),
+        hold_limit: settings.hold_limit,
         host,
         topology: declared.subscribe(),
         shutdown: shutdown.clone(),

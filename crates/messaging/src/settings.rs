@@ -95,6 +95,10 @@ pub struct Settings {
     #[arg(long, env = "CONSUMER_BATCH", value_name = "MESSAGES", default_value_t = DEFAULT_BATCH,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub consumer_batch: u16,
+
+    /// How long deliveries are held while the database is away: less than the broker's consumer_timeout
+    #[arg(long, env = "HOLD_LIMIT", value_name = "DURATION", default_value = "20m", value_parser = duration)]
+    pub hold_limit: Duration,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -33,10 +33,6 @@ const BROKER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The wait between two tries to consume or to publish a copy, first and longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// How long deliveries are held on an open channel while the database is away: below the broker's acknowledgement
-/// timeout of 30 minutes, which it checks once a minute. Then they are given back once, by closing the channel.
-const HOLD_LIMIT: Duration = Duration::from_mins(20);
-
 /// How long a stop goes on with deliveries that are here already. A batch takes a fraction of a second.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
@@ -53,6 +49,9 @@ pub(crate) struct Subscriber {
     pub(crate) report: Report,
     pub(crate) prefetch: u16,
     pub(crate) batch: usize,
+    /// How long deliveries are held on an open channel while the database is away: below the broker's acknowledgement
+    /// timeout of 30 minutes, which it checks once a minute. Then they are given back once, by closing the channel.
+    pub(crate) hold_limit: Duration,
     pub(crate) host: String,
     /// Whether the topology is there, as far as this process sees to it.
     pub(crate) topology: watch::Receiver<bool>,
@@ -219,7 +218,7 @@ impl Subscriber {
             loop {
                 self.shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.ok_or(Stop::Shutdown)?;
                 wait = (wait * 2).min(PROBE.1);
-                if held_since.elapsed() > HOLD_LIMIT {
+                if held_since.elapsed() > self.hold_limit {
                     return Err(Stop::Broken(format!(
                         "{dependency} is away for too long; giving the deliveries back once"
                     )));

@@ -1,9 +1,12 @@
 //! Metrics for Prometheus: one registry per process, and what every service measures of itself.
 
+mod format;
 mod process;
 
 #[cfg(test)]
 mod tests;
+
+pub use format::Format;
 
 use std::fmt;
 use std::future::Future;
@@ -16,9 +19,6 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-
-/// The media type of the exposition: OpenMetrics 1.0, which Prometheus reads since 2.5.
-pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Upper bounds in seconds, those of OpenTelemetry's semantic conventions for HTTP.
 const REQUEST_SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
@@ -85,8 +85,8 @@ impl Metrics {
         self.0.refreshes.lock().unwrap_or_else(PoisonError::into_inner).push(refresh);
     }
 
-    /// The text exposition, in [`MEDIA_TYPE`].
-    pub async fn render(&self) -> String {
+    /// The text exposition in this format.
+    pub async fn render(&self, format: Format) -> String {
         let refreshes = self.0.refreshes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let all = async {
             for refresh in refreshes {
@@ -99,7 +99,8 @@ impl Metrics {
         let mut text = String::new();
         let registry = self.0.registry.lock().unwrap_or_else(PoisonError::into_inner);
         encode(&mut text, &registry).expect("writing to a string does not fail");
-        text
+        drop(registry);
+        format.of_open_metrics(text)
     }
 
     pub(crate) fn answered(&self, method: &'static str, route: &str, status: u16, elapsed: Duration) {

@@ -144,6 +144,7 @@ mod tests {
             "SHUTDOWN_TIMEOUT",
             "PREFETCH",
             "CONSUMER_BATCH",
+            "HOLD_LIMIT",
             "LOG_FORMAT",
         ] {
             assert!(help.contains(variable), "{variable} is missing");

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
+use service_kit::http::extract::whole_number;
 use sha2::Sha256;
 
 /// How far the sender's clock may be off, and how long a message may be on its way, in seconds.
@@ -50,7 +51,7 @@ impl Secrets {
     /// Whether one of the secrets made one of the signatures over this very body, within five minutes of `now`.
     pub fn verify(&self, signed: Signed<'_>, body: &[u8], now: i64) -> bool {
         let Signed { id, timestamp, signatures } = signed;
-        let fresh = timestamp.parse::<i64>().is_ok_and(|time| now.abs_diff(time) <= TOLERANCE.unsigned_abs());
+        let fresh = whole_number::<i64>(timestamp).is_some_and(|time| now.abs_diff(time) <= TOLERANCE.unsigned_abs());
         if !fresh || id.is_empty() || id.len() > MAX_ID || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
             return false;
         }

@@ -103,7 +103,11 @@ impl<'a> Saboteur<'a> {
             Fault::BrokerStops(time) => outage(Infrastructure::Broker.stop().await, time).await,
             Fault::BrokerCrashes(time) => outage(Infrastructure::Broker.kill().await, time).await,
             Fault::DatabaseStops(time) => outage(Infrastructure::Database.stop().await, time).await,
-            Fault::DatabaseCrashes(time) => outage(Infrastructure::Database.kill().await, time).await,
+            Fault::DatabaseCrashes(time) => {
+                // It forgets what it has counted.
+                self.system.assert_no_deadlock().await;
+                outage(Infrastructure::Database.kill().await, time).await;
+            }
             Fault::BrokerAlarm(time) => {
                 Infrastructure::Broker.alarm().await;
                 rest(time).await;

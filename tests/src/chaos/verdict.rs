@@ -44,6 +44,7 @@ pub async fn check(system: &System, ledger: &Ledger) {
             }
         }
         if violations.is_empty() {
+            system.assert_no_deadlock().await;
             // Stock, mails, dead letters, inboxes.
             system.audit().await;
         }

@@ -64,7 +64,7 @@ async fn parameters_of_lists_are_checked() {
         ("email", "/v1/emails"),
     ] {
         let api = system.service(service).api();
-        for limit in ["0", "201", "-1", "1.5", "many", "", "99999999999999999999", "%00", "1%20"] {
+        for limit in ["0", "201", "-1", "1.5", "many", "", "99999999999999999999", "%00", "1%20", "%2B1"] {
             let answer = api.get(&format!("{list}?limit={limit}")).await;
             report.problem(&format!("{list} limit {limit}"), &answer, 400, "invalid-query");
         }
@@ -93,10 +93,19 @@ async fn parameters_of_lists_are_checked() {
         ("email", "/v1/emails?customer_id=x"),
         ("email", "/v1/emails?status=lost"),
         ("order", "/readyz?role=everything"),
-        ("order", "/readyz?unheard_of=1"),
     ] {
         let answer = system.service(service).api().get(query).await;
         report.problem(query, &answer, 400, "invalid-query");
+    }
+    for version in ["0", "-1", "%2B1", "1.0", "", "one"] {
+        let answer = system.order.api().get(&format!("/v1/orders/{}?version={version}", things.order_id)).await;
+        report.problem(&format!("version {version}"), &answer, 400, "invalid-query");
+    }
+    for service in ["order", "inventory", "email"] {
+        for path in ["/livez", "/readyz", "/metrics", "/docs", "/openapi.json"] {
+            let answer = system.service(service).api().without_token().get(&format!("{path}?unheard_of=1")).await;
+            report.problem(&format!("{service} {path}?unheard_of=1"), &answer, 400, "invalid-query");
+        }
     }
     report.close();
     things.settle(&system).await;

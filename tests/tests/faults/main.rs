@@ -12,5 +12,6 @@ mod alarms;
 mod callers;
 mod commits;
 mod connections;
+mod patience;
 mod sessions;
 mod workers;

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 /// Every variable that the interface promises, and whose it is; empty where all have it.
-const VARIABLES: [(&str, &[&str]); 24] = [
+const VARIABLES: [(&str, &[&str]); 25] = [
     ("HTTP_ADDR", &[]),
     ("DATABASE_URL", &[]),
     ("AMQP_URL", &[]),
@@ -30,6 +30,7 @@ const VARIABLES: [(&str, &[&str]); 24] = [
     ("SHUTDOWN_TIMEOUT", &[]),
     ("PREFETCH", &[]),
     ("CONSUMER_BATCH", &[]),
+    ("HOLD_LIMIT", &[]),
     ("PAYMENT_TIMEOUT", &["order"]),
     ("PAYMENT_WEBHOOK_SECRET", &["order"]),
     ("SMTP_URL", &["email"]),
@@ -39,7 +40,7 @@ const VARIABLES: [(&str, &[&str]); 24] = [
 ];
 
 /// Values that are wrong; empty is unset.
-const WRONG: [(&str, &str, &str); 29] = [
+const WRONG: [(&str, &str, &str); 30] = [
     ("order", "HTTP_ADDR", "nonsense"),
     ("order", "DATABASE_URL", ""),
     ("order", "DATABASE_URL", "mysql://h/d"),
@@ -61,6 +62,7 @@ const WRONG: [(&str, &str, &str); 29] = [
     ("order", "SHUTDOWN_TIMEOUT", "30"),
     ("inventory", "PREFETCH", "0"),
     ("inventory", "CONSUMER_BATCH", "0"),
+    ("inventory", "HOLD_LIMIT", "20"),
     ("order", "PAYMENT_TIMEOUT", "a while"),
     ("order", "PAYMENT_WEBHOOK_SECRET", "secret"),
     ("order", "PAYMENT_WEBHOOK_SECRET", "whsec_%%%"),

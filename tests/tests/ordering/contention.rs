@@ -40,6 +40,7 @@ async fn orders_for_the_same_things_in_opposite_order_do_not_stop_each_other() {
     for answer in answers {
         system.settled(text(&answer.expect(201), "id")).await;
     }
+    system.assert_no_deadlock().await;
     // At most thirty of each can be gone; which orders got them is chance, and the audit counts them.
     system.finish().await;
 }

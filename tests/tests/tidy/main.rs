@@ -9,6 +9,7 @@ use lexer::Source;
 use tree::{Package, packages, relative, root, rust_files, text_files};
 
 mod alerts;
+mod dependencies;
 mod lexer;
 mod tree;
 

@@ -1,5 +1,5 @@
 //! How tests stop and start the servers: a script per run, `SCRIPT broker|database stop|start|kill|restart`,
-//! and `SCRIPT broker alarm|calm`.
+//! and `SCRIPT broker alarm|calm|impatient|patient`.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -39,6 +39,10 @@ pub(crate) enum Action {
     Alarm,
     /// The end of that.
     Calm,
+    /// Of the broker: it waits ten seconds for an acknowledgement, and looks every two; on channels that are opened later.
+    Impatient,
+    /// The end of that: half an hour and once a minute, its defaults.
+    Patient,
 }
 
 /// The servers of one run, as they are recorded in its folder.
@@ -193,6 +197,8 @@ impl Private {
             // The least memory that it may use, and its default.
             Action::Alarm => self.limit_memory("0.000001")?,
             Action::Calm => self.limit_memory("0.4")?,
+            Action::Impatient => self.wait_for_acknowledgements(10, 2)?,
+            Action::Patient => self.wait_for_acknowledgements(30 * 60, 60)?,
         }
         Ok(())
     }
@@ -200,6 +206,12 @@ impl Private {
     fn limit_memory(&self, fraction: &str) -> Result<()> {
         let mut command = self.provider().rabbitmqctl(self);
         process::output(command.args(["set_vm_memory_high_watermark", fraction]), None).map(drop)
+    }
+
+    fn wait_for_acknowledgements(&self, seconds: u32, tick: u32) -> Result<()> {
+        let set = |name, seconds| format!("application:set_env(rabbit, {name}, {})", seconds * 1000);
+        let code = format!("{}, {}.", set("consumer_timeout", seconds), set("channel_tick_interval", tick));
+        process::output(self.provider().rabbitmqctl(self).args(["eval", &code]), None).map(drop)
     }
 
     fn start(&self, server: Server) -> Result<()> {

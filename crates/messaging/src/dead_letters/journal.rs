@@ -15,8 +15,8 @@ use crate::message::Outgoing;
 use crate::publisher::{Publisher, Verdict};
 use crate::settings::AmqpUrls;
 
-/// The queue. It is no service's, so it does not begin with a service's name, and no service declares it.
-const QUEUE: &str = "warren.audit";
+/// The queue of the [`Journal`]. It is no service's, so it does not begin with a service's name, and no service declares it.
+pub const AUDIT_QUEUE: &str = "warren.audit";
 
 /// How many lines are kept; then the oldest go.
 const MAX_LENGTH: i64 = 100_000;
@@ -51,14 +51,14 @@ impl Journal {
         let message = Outgoing {
             // the exchange that routes by the queue's name: an operator may write everywhere, unlike a service
             exchange: String::new(),
-            routing_key: QUEUE.to_owned(),
+            routing_key: AUDIT_QUEUE.to_owned(),
             mandatory: true,
             body: line,
             properties,
         };
         match self.publisher.publish(&[message]).await.map_err(DeadLetterError::publish)?.as_slice() {
             [Verdict::Confirmed] => Ok(()),
-            _ => Err(DeadLetterError::Lost(format!("{QUEUE} does not take the line"))),
+            _ => Err(DeadLetterError::Lost(format!("{AUDIT_QUEUE} does not take the line"))),
         }
     }
 
@@ -69,13 +69,13 @@ impl Journal {
     pub async fn read(urls: &AmqpUrls, patience: Duration) -> Result<Vec<Vec<u8>>, DeadLetterError> {
         let connection = connect_any(urls, CONNECTION_NAME).await?;
         let mut lines = Vec::new();
-        match Taker::must_exist(&connection, QUEUE).await {
+        match Taker::must_exist(&connection, AUDIT_QUEUE).await {
             // nobody has done anything yet
             Err(DeadLetterError::NoQueue(_)) => return Ok(lines),
             there => there?,
         }
-        let _lock = Lock::take(&connection, "audit", QUEUE, patience).await?;
-        let mut taker = Taker::open(&connection, QUEUE.to_owned()).await?;
+        let _lock = Lock::take(&connection, "audit", AUDIT_QUEUE, patience).await?;
+        let mut taker = Taker::open(&connection, AUDIT_QUEUE.to_owned()).await?;
         while let Some((delivery, _)) = taker.next(&connection).await? {
             lines.push(delivery.data);
         }
@@ -93,7 +93,7 @@ async fn declare(connection: &Connection) -> Result<(), DeadLetterError> {
     arguments.insert("x-overflow".into(), AMQPValue::LongString("drop-head".into()));
     arguments.insert("x-delivery-limit".into(), AMQPValue::LongLongInt(DELIVERY_LIMIT));
     let options = QueueDeclareOptions { durable: true, ..Default::default() };
-    answered(channel.queue_declare(QUEUE.into(), options, arguments)).await?.map_err(refused)?;
+    answered(channel.queue_declare(AUDIT_QUEUE.into(), options, arguments)).await?.map_err(refused)?;
     let _ = answered(channel.close(200, "done".into())).await;
     Ok(())
 }

@@ -19,6 +19,24 @@ pub use if_match::{IfMatch, etag};
 pub use path::Path;
 pub use query::{NoQuery, Query};
 
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer};
+
+/// A whole number as it is written: digits alone. Rust's own parsers take a leading `+` as well, which nobody means.
+pub fn whole_number<T: FromStr>(text: &str) -> Option<T> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
+}
+
+/// An optional field that is left out or has a value; use with `#[serde(default, deserialize_with = "given")]`. An
+/// `Option` of its own accord takes `null` as well, and of a field that cannot be emptied nobody could say what that means.
+///
+/// # Errors
+/// When the value is none of this type, `null` among them.
+pub fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// How much of a caller's own text an answer repeats at most, in characters.
 const MAX_ECHO: usize = 100;
 

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router, middleware};
 use tokio::sync::Semaphore;
 
 use super::auth::Authenticator;
+use super::extract::NoQuery;
 use super::problem::Problem;
 use super::{detach, observe};
 use crate::health::{Health, Role};
-use crate::metrics::{self, Metrics};
+use crate::metrics::{Format, Metrics};
 
 /// What [`finish`] wires into a router.
 #[derive(Clone, Debug)]
@@ -59,7 +60,7 @@ async fn no_such_method() -> Problem {
 }
 
 /// The process answers: nothing else, since a restart mends nothing that is away.
-async fn livez() -> Json<serde_json::Value> {
+async fn livez(_: NoQuery) -> Json<serde_json::Value> {
     Json(serde_json::json!({"status": "ok"}))
 }
 
@@ -75,14 +76,15 @@ async fn readyz(State(health): State<Health>, RawQuery(query): RawQuery) -> Resp
 }
 
 /// A page that reads `/openapi.json` and needs nothing else: no network, no package. Its one script and style are in it.
-async fn docs() -> impl IntoResponse {
+async fn docs(_: NoQuery) -> impl IntoResponse {
     const PAGE: &str = include_str!("docs.html");
     const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     ([(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, POLICY)], PAGE)
 }
 
-async fn exposition(State(metrics): State<Metrics>) -> Response {
-    ([(CONTENT_TYPE, metrics::MEDIA_TYPE)], metrics.render().await).into_response()
+async fn exposition(State(metrics): State<Metrics>, _: NoQuery, headers: HeaderMap) -> Response {
+    let format = Format::accepted(headers.get_all(ACCEPT));
+    ([(CONTENT_TYPE, format.media_type())], metrics.render(format).await).into_response()
 }
 
 #[cfg(test)]

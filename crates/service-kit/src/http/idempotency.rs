@@ -82,6 +82,14 @@ impl IdempotencyKey {
     }
 }
 
+impl IdempotencyKey {
+    /// [`of`](Self::of), for a sender that has no token but is known otherwise, by `name`.
+    pub fn of_sender(self, name: &str, body: &[u8]) -> Option<Key> {
+        // A newline is in no subject, so no token can be taken for this sender.
+        self.key.map(|key| Key::new(format!("\n{name}"), self.route, key, body))
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = Problem;
 
@@ -168,7 +176,7 @@ fn reused() -> Problem {
     )
 }
 
-/// A 2xx answer that can be kept and given again: status, `Location`, `ETag` and a JSON body.
+/// A 2xx answer that can be kept and given again: status, `Location`, `ETag` and a JSON body, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     status: StatusCode,
@@ -183,6 +191,11 @@ impl Answer {
     pub fn json(status: StatusCode, body: &impl Serialize) -> Self {
         let body = serde_json::to_vec(body).expect("an answer is made of plain values");
         Answer { status, location: None, etag: None, body: body.into(), replayed: false }
+    }
+
+    /// No body, under this status, which must be 2xx.
+    pub fn empty(status: StatusCode) -> Self {
+        Answer { status, location: None, etag: None, body: Bytes::new(), replayed: false }
     }
 
     /// Adds `Location`: a path, in ASCII.
@@ -202,9 +215,12 @@ impl Answer {
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let mut response = (self.status, self.body).into_response();
+        let mut response = if self.body.is_empty() {
+            self.status.into_response()
+        } else {
+            (self.status, [(CONTENT_TYPE, "application/json")], self.body).into_response()
+        };
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for (name, value) in [(LOCATION, self.location), (ETAG, self.etag)] {
             if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
                 headers.insert(name, value);

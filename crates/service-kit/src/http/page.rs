@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::extract::whole_number;
 use super::problem::Problem;
 
 /// The items per page when the caller does not say.
@@ -42,7 +43,7 @@ impl Default for Limit {
 
 impl<'de> Deserialize<'de> for Limit {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let limit = String::deserialize(deserializer)?.parse().ok();
+        let limit = whole_number(&String::deserialize(deserializer)?);
         let limit = limit.filter(|limit| (1..=MAX_LIMIT).contains(limit));
         limit.map(Limit).ok_or_else(|| D::Error::custom(format!("must be a whole number from 1 to {MAX_LIMIT}")))
     }

@@ -15,7 +15,7 @@ async fn names_come_out_as_prometheus_knows_them() {
     });
     counter.inc();
     metrics.answered("GET", "/v1/orders/{id}", 200, Duration::from_millis(6));
-    let text = metrics.render().await;
+    let text = metrics.render(Format::OpenMetrics).await;
     for line in [
         "things_total 1",
         "http_server_request_duration_seconds_bucket{le=\"0.01\",method=\"GET\",route=\"/v1/orders/{id}\",status=\"200\"} 1",
@@ -29,7 +29,10 @@ async fn names_come_out_as_prometheus_knows_them() {
         let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).expect(name);
         assert!(value.parse::<f64>().expect("a number") > 0.0 || name == "process_cpu_seconds_total", "{name} {value}");
     }
-    assert!(text.ends_with("# EOF\n"));
+    assert!(text.contains("\n# TYPE things counter\n") && text.ends_with("# EOF\n"));
+    let plain = metrics.render(Format::Prometheus).await;
+    assert!(plain.contains("\n# HELP things_total Things.\n# TYPE things_total counter\nthings_total 1\n"), "{plain}");
+    assert!(!plain.contains("# EOF"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -43,7 +46,7 @@ async fn queries_run_at_each_scrape_and_cannot_block_it() {
             gauge.set(gauge.get() + 1.0);
         }
     });
-    assert!(metrics.render().await.contains("\nwaiting 1.0\n"));
+    assert!(metrics.render(Format::Prometheus).await.contains("\nwaiting 1.0\n"));
     metrics.on_scrape(std::future::pending);
-    assert!(metrics.render().await.contains("\nwaiting 2.0\n"));
+    assert!(metrics.render(Format::Prometheus).await.contains("\nwaiting 2.0\n"));
 }

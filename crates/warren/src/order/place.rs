@@ -53,7 +53,10 @@ impl FromStr for Line {
     fn from_str(text: &str) -> Result<Self, String> {
         let (sku, quantity) = text.split_once('=').ok_or("not SKU=QUANTITY, such as carrot-1kg=2")?;
         let sku = sku.parse().map_err(|error: contracts::values::InvalidSku| error.to_string())?;
-        let quantity = quantity.parse::<i64>().ok().and_then(|number| Quantity::try_from(number).ok());
+        // Digits alone: Rust would take a leading + as well.
+        let number = Some(quantity).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        let quantity =
+            number.and_then(|text| text.parse().ok()).and_then(|number: i64| Quantity::try_from(number).ok());
         let quantity = quantity.ok_or_else(|| contracts::values::InvalidQuantity.to_string())?;
         Ok(Self { sku, quantity })
     }
@@ -84,6 +87,7 @@ mod tests {
             ("=1", "a sku is"),
             ("a b=1", "a sku is"),
             ("tea=0", "a quantity is"),
+            ("tea=+2", "a quantity is"),
             ("tea=10001", "a quantity is"),
             ("tea=1=2", "a quantity is"),
             ("tea=", "a quantity is"),

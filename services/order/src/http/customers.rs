@@ -4,13 +4,14 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
+use contracts::event::Event as _;
 use contracts::order::{CustomerChanged, CustomerRegistered};
 use contracts::values::CustomerId;
 use messaging::tx::{Head, PublishError};
 use serde::Deserialize;
 use service_kit::http::auth::{Authorized, Staff, scope};
 use service_kit::http::context::RequestContext;
-use service_kit::http::extract::{Body, Errors, IfMatch, NoQuery, Path, Validate, etag};
+use service_kit::http::extract::{Body, Errors, IfMatch, NoQuery, Path, Validate, etag, given};
 use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, claim, keep};
 use service_kit::http::problem::Problem;
 use tracing::info;
@@ -45,7 +46,9 @@ impl Validate for NewCustomer {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CustomerChange {
+    #[serde(default, deserialize_with = "given")]
     name: Option<String>,
+    #[serde(default, deserialize_with = "given")]
     email: Option<String>,
 }
 
@@ -108,7 +111,8 @@ pub async fn register(
         .with_etag(customer.version);
     keep(&mut tx, key.as_ref(), &answer).await?;
     tx.commit().await?;
-    info!(customer_id = %id, correlation_id = request.request_id, "customer registered");
+    let event = CustomerRegistered::TYPE;
+    info!(customer_id = %id, correlation_id = request.request_id, event, "customer registered");
     Ok(answer)
 }
 
@@ -152,7 +156,8 @@ pub async fn change(
         (customer.version, customer.updated_at) = (head.sequence, head.time);
         store::customer::update(&mut tx, &customer).await.map_err(taken)?;
         tx.commit().await?;
-        info!(customer_id = %id, correlation_id = request.request_id, "customer changed");
+        let event = CustomerChanged::TYPE;
+        info!(customer_id = %id, correlation_id = request.request_id, event, "customer changed");
     }
     Ok((headers(&customer), Json(CustomerView::of(&customer, &totals))))
 }

@@ -1,7 +1,5 @@
 //! Orders.
 
-use std::num::IntErrorKind;
-
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -11,7 +9,7 @@ use messaging::event_log;
 use serde::Deserialize;
 use service_kit::http::auth::{Authorized, Caller, scope};
 use service_kit::http::context::RequestContext;
-use service_kit::http::extract::{Body, Errors, NoQuery, OptionalBody, Path, Query, Validate, etag};
+use service_kit::http::extract::{Body, Errors, NoQuery, OptionalBody, Path, Query, Validate, etag, given};
 use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, claim, keep};
 use service_kit::http::page::{Cursor, Limit, Page};
 use service_kit::http::problem::Problem;
@@ -64,6 +62,7 @@ impl Validate for NewOrder {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cancellation {
+    #[serde(default, deserialize_with = "given")]
     reason: Option<String>,
 }
 
@@ -100,16 +99,20 @@ impl ShowQuery {
     fn point(&self) -> Result<Option<Point>, Problem> {
         match (&self.version, self.at) {
             (None, None) => Ok(None),
-            (Some(version), None) => match version.parse() {
-                Ok(version) if version >= 1 => Ok(Some(Point::Version(version))),
-                // one that is larger than any is one that the order does not have
-                Err(error) if *error.kind() == IntErrorKind::PosOverflow => Ok(Some(Point::Version(i64::MAX))),
-                _ => Err(Problem::invalid_query("version: must be a whole number from 1")),
-            },
+            (Some(version), None) => {
+                let version = version_number(version).map(|version| Some(Point::Version(version)));
+                version.ok_or_else(|| Problem::invalid_query("version: must be a whole number from 1"))
+            }
             (None, Some(time)) => Ok(Some(Point::Time(time.0))),
             (Some(_), Some(_)) => Err(Problem::invalid_query("version and at exclude each other")),
         }
     }
+}
+
+/// A whole number from 1, in digits alone. One that is larger than any is one that the order does not have.
+fn version_number(text: &str) -> Option<i64> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(i64::MAX)).filter(|version| *version >= 1)
 }
 
 /// Places an order.

@@ -6,7 +6,8 @@ use chrono::Utc;
 use contracts::values::OrderId;
 use serde::Deserialize;
 use service_kit::http::context::RequestContext;
-use service_kit::http::extract::{Errors, NoQuery, RawBody, Validate};
+use service_kit::http::extract::{Errors, NoQuery, RawBody, Validate, given};
+use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, claim, keep};
 use service_kit::http::problem::Problem;
 
 use super::{Http, context, saga_problem};
@@ -28,6 +29,7 @@ struct Message {
     r#type: Outcome,
     order_id: OrderId,
     payment_id: String,
+    #[serde(default, deserialize_with = "given")]
     reason: Option<String>,
 }
 
@@ -76,29 +78,39 @@ fn meaning(order: &Order, known: Option<&Known>, outcome: Outcome, payment_id: &
     }
 }
 
-/// Takes a payment's result from its provider.
+/// Who sends webhooks, as far as idempotency keys are concerned: whoever has the secret.
+const PROVIDER: &str = "payment provider";
+
+/// Takes a payment's result from its provider. What else is wrong with a message is told only to who has signed it.
 pub async fn webhook(
     State(http): State<Http>,
-    _: NoQuery,
+    query: Result<NoQuery, Problem>,
     request: RequestContext,
+    key: Result<IdempotencyKey, Problem>,
     headers: HeaderMap,
     body: RawBody,
-) -> Result<StatusCode, Problem> {
+) -> Result<Answer, Problem> {
     let Some(secrets) = &http.webhook_secrets else { return Err(Problem::not_found("There is no such route.")) };
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let id = header("webhook-id");
     let signed = Signed { id, timestamp: header("webhook-timestamp"), signatures: header("webhook-signature") };
-    if !secrets.verify(signed, &body.0, Utc::now().timestamp()) {
+    if !secrets.verify(signed, &body.raw, Utc::now().timestamp()) {
         let problem = Problem::unauthorized("The signature is missing, wrong or too old.");
         return Err(problem.with_challenge(HeaderValue::from_static("Standard-Webhooks")));
     }
+    query?;
+    let key = key?.of_sender(PROVIDER, &body.raw);
     let Message { r#type: outcome, order_id, payment_id, reason } = body.parse()?;
 
+    let taken = Answer::empty(StatusCode::NO_CONTENT);
     let mut tx = http.database.begin(context(&request)).await?;
+    if let Claim::Replay(answer) = claim(&mut tx, key.as_ref()).await? {
+        return Ok(answer);
+    }
     let order = store::order::lock(&mut tx, &[order_id]).await?.pop();
     let order = order.ok_or_else(|| Problem::not_found("There is no such order."))?;
     if !store::webhook::remember(&mut tx, id).await? {
-        return Ok(StatusCode::NO_CONTENT);
+        return Ok(taken);
     }
     let known = store::payment::find(&mut tx, &payment_id).await?;
     match meaning(&order, known.as_ref(), outcome, &payment_id) {
@@ -118,7 +130,8 @@ pub async fn webhook(
     }
     // whoever sends messages is there
     store::outage::end(&mut tx).await?;
+    keep(&mut tx, key.as_ref(), &taken).await?;
     tx.after_commit(&http.intents);
     tx.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(taken)
 }

@@ -14,7 +14,7 @@ use contracts::values::OrderId;
 use futures_util::stream;
 use messaging::event_log::{self, LoggedEvent};
 use service_kit::http::auth::{Authorized, scope};
-use service_kit::http::extract::{NoQuery, Path};
+use service_kit::http::extract::{NoQuery, Path, whole_number};
 use service_kit::http::problem::Problem;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -48,12 +48,7 @@ pub async fn stream(
 ) -> Result<Response, Problem> {
     let last = match headers.get("last-event-id") {
         None => 0,
-        Some(value) => value
-            .to_str()
-            .ok()
-            .and_then(|value| value.parse().ok())
-            .filter(|sequence: &i64| *sequence >= 0)
-            .ok_or_else(not_an_id)?,
+        Some(value) => value.to_str().ok().and_then(whole_number::<i64>).ok_or_else(not_an_id)?,
     };
     let order = store::order::find(&mut *http.database.pool().acquire().await?, id).await?;
     let order = visible(&caller, order)?;

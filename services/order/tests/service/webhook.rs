@@ -17,10 +17,7 @@ use crate::shop::{Shop, WEBHOOK_SECRET};
 /// Sends a message signed so many seconds from now.
 async fn send_at(shop: &Shop, id: &str, from_now: i64, body: &Value) -> (u16, Value) {
     let (timestamp, body) = ((Utc::now().timestamp() + from_now).to_string(), body.to_string());
-    let key = STANDARD.decode(WEBHOOK_SECRET.strip_prefix("whsec_").unwrap()).unwrap();
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-    mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
-    let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
+    let signature = signed(id, &timestamp, &body);
     post(shop, &[("webhook-id", id), ("webhook-timestamp", &timestamp), ("webhook-signature", &signature)], body).await
 }
 
@@ -29,16 +26,31 @@ async fn send(shop: &Shop, id: &str, body: &Value) -> (u16, Value) {
 }
 
 async fn post(shop: &Shop, headers: &[(&str, &str)], body: String) -> (u16, Value) {
+    let headers = [headers, &[("content-type", "application/json")]].concat();
+    let (status, _, body) = post_as(shop, &headers, body).await;
+    (status, body)
+}
+
+/// Sends a message, and says as well whether the answer is one that was given before.
+async fn post_as(shop: &Shop, headers: &[(&str, &str)], body: String) -> (u16, bool, Value) {
     let mut request = Request::builder().method("POST").uri("/v1/payments/webhook");
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let request = request.header("content-type", "application/json").body(Body::from(body)).unwrap();
-    let response = shop.router.clone().oneshot(request).await.unwrap();
+    let response = shop.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     assert!(parts.status.as_u16() != 401 || parts.headers.contains_key("www-authenticate"));
     let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    (parts.status.as_u16(), serde_json::from_slice(&body).unwrap_or(Value::Null))
+    let replayed = parts.headers.get("idempotent-replayed").is_some_and(|value| value == "true");
+    (parts.status.as_u16(), replayed, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+/// The headers of a message that is signed now.
+fn signed(id: &str, timestamp: &str, body: &str) -> String {
+    let key = STANDARD.decode(WEBHOOK_SECRET.strip_prefix("whsec_").unwrap()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    mac.update(format!("{id}.{timestamp}.{body}").as_bytes());
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
 fn message(kind: &str, order_id: OrderId, payment_id: &str) -> Value {
@@ -82,6 +94,7 @@ async fn what_is_signed_is_checked() {
         json!({"type": "payment.completed", "order_id": id, "payment_id": "a\u{0}b"}),
         json!({"type": "payment.failed", "order_id": id, "payment_id": "p", "reason": "x".repeat(256)}),
         json!({"type": "payment.completed", "order_id": id, "payment_id": "p", "more": 1}),
+        json!({"type": "payment.failed", "order_id": id, "payment_id": "p", "reason": null}),
         json!([]),
     ] {
         let (status, problem) = send(&shop, "a", &wrong).await;
@@ -89,6 +102,39 @@ async fn what_is_signed_is_checked() {
     }
     assert_eq!(shop.order(id).await.version, 2);
     assert_eq!(tell(&shop, "a", "completed", id, "pay-1").await, 204, "an error is not remembered");
+    assert_eq!(shop.order(id).await.status, Status::Confirmed);
+}
+
+#[tokio::test]
+async fn it_has_to_be_json_and_an_idempotency_key_is_honoured() {
+    let mut shop = Shop::open().await;
+    let id = shop.reserved_order("sandbox:manual").await;
+    let body = message("completed", id, "pay-1").to_string();
+    let now = Utc::now().timestamp().to_string();
+    let send = async |webhook_id: &str, body: &str, more: &[(&str, &str)]| {
+        let signature = signed(webhook_id, &now, body);
+        let headers = [("webhook-id", webhook_id), ("webhook-timestamp", &*now), ("webhook-signature", &*signature)];
+        post_as(&shop, &[&headers, more].concat(), body.to_owned()).await
+    };
+    for wrong in [&[][..], &[("content-type", "text/plain")], &[("content-type", "application/json; charset=latin1")]] {
+        let (status, _, problem) = send("a", &body, wrong).await;
+        assert_eq!((status, &problem["type"]), (415, &json!("/problems/unsupported-media-type")), "{wrong:?}");
+    }
+    let json_type = ("content-type", "application/json");
+    for wrong in ["", "two words", &"x".repeat(256)] {
+        let (status, _, problem) = send("a", &body, &[json_type, ("idempotency-key", wrong)]).await;
+        assert_eq!((status, &problem["type"]), (400, &json!("/problems/invalid-header")), "{wrong}");
+    }
+    let unsigned = [json_type, ("idempotency-key", "two words")];
+    assert_eq!(post_as(&shop, &unsigned, body.clone()).await.0, 401, "nobody is told more before he has signed");
+
+    let keyed = [json_type, ("idempotency-key", "k")];
+    let unknown = message("completed", OrderId::new(), "pay-1").to_string();
+    assert_eq!(send("a", &unknown, &keyed).await.0, 404, "an error is not kept");
+    assert_eq!(send("a", &body, &keyed).await, (204, false, Value::Null));
+    assert_eq!(send("b", &body, &keyed).await, (204, true, Value::Null));
+    let (status, _, problem) = send("c", &message("completed", id, "pay-2").to_string(), &keyed).await;
+    assert_eq!((status, &problem["type"]), (422, &json!("/problems/idempotency-key-reused")));
     assert_eq!(shop.order(id).await.status, Status::Confirmed);
 }
 

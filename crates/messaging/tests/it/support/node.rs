@@ -74,6 +74,7 @@ impl Node {
             event_retention: Duration::from_hours(1),
             prefetch: 500,
             consumer_batch: options.batch,
+            hold_limit: Duration::from_mins(20),
         };
         let metrics = Metrics::register(&mut Default::default());
         let reports = Reports::default();

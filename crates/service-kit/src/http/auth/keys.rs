@@ -6,6 +6,8 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::http::extract::given;
+
 /// How far the clocks of who signs and who verifies may be apart, in seconds.
 const LEEWAY_SECONDS: u64 = 30;
 
@@ -15,6 +17,8 @@ pub(super) struct Claims {
     pub(super) sub: Option<String>,
     #[serde(default)]
     pub(super) scope: String,
+    /// Also where it is `null`: whoever writes the claim means a customer, and must not get somebody of the staff.
+    #[serde(default, deserialize_with = "given")]
     pub(super) customer_id: Option<Value>,
 }
 

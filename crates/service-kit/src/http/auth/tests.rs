@@ -107,6 +107,9 @@ fn bad_tokens_are_refused() {
     ] {
         assert!(authenticate(&ours(), &hs256(&claims(bad.clone()))).is_err(), "{bad}");
     }
+    let mut null = claims(json!({}));
+    null["customer_id"] = Value::Null;
+    assert!(authenticate(&ours(), &hs256(&null)).is_err(), "a customer's token without the customer");
     for header in ["", "Basic dTpw", "Bearer", "Bearer "] {
         assert!(ours().authenticate(Some(&HeaderValue::from_static(header))).is_err());
     }

@@ -43,12 +43,16 @@ pub struct OptionalBody<T> {
 
 /// A body as it was sent, within the limit and the deadline: for signatures.
 #[derive(Clone, Debug)]
-pub struct RawBody(pub Bytes);
+pub struct RawBody {
+    /// The bytes as sent.
+    pub raw: Bytes,
+    declared_json: bool,
+}
 
 impl RawBody {
-    /// The body as a `T`, strictly and validated, once its signature has been checked.
+    /// The body as a `T`, strictly and validated, once its signature has been checked. The complaints are those of [`Body`].
     pub fn parse<T: DeserializeOwned + Validate>(&self) -> Result<T, Problem> {
-        parse(&self.0)
+        if self.declared_json { parse(&self.raw) } else { Err(Problem::unsupported_media_type()) }
     }
 }
 
@@ -82,7 +86,8 @@ impl<S: Send + Sync> FromRequest<S> for RawBody {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        read(request).await.map(RawBody)
+        let declared_json = is_json(request.headers());
+        read(request).await.map(|raw| RawBody { raw, declared_json })
     }
 }
 

@@ -55,6 +55,7 @@ impl Validate for NewOrder {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Reason {
+    #[serde(default, deserialize_with = "given")]
     reason: Option<String>,
 }
 

@@ -119,7 +119,7 @@ async fn answers_are_counted_by_route_not_by_path() {
     app.call("GET", "/nowhere/9", &[]).await;
     app.call("BREW", "/things/7", &[]).await;
     let metrics = app.call("GET", "/metrics", &[]).await;
-    assert_eq!(metrics.headers()["content-type"], metrics::MEDIA_TYPE);
+    assert_eq!(metrics.headers()["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     let metrics = text(metrics).await;
     for (labels, count) in [
         ("method=\"GET\",route=\"/things/{id}\",status=\"200\"", 2),
@@ -129,6 +129,31 @@ async fn answers_are_counted_by_route_not_by_path() {
         let line = format!("http_server_request_duration_seconds_count{{{labels}}} {count}\n");
         assert!(metrics.contains(&line), "{line} is missing in\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn open_metrics_is_there_for_who_asks_for_it() {
+    let app = app(routes());
+    let metrics =
+        app.call("GET", "/metrics", &[("accept", "application/openmetrics-text;version=1.0.0,*/*;q=0.1")]).await;
+    let media_type = metrics.headers()["content-type"].to_str().expect("text").to_owned();
+    assert_eq!(media_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(text(metrics).await.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn probes_have_no_parameters_but_the_role() {
+    let app = app(routes());
+    for path in ["/livez", "/metrics", "/docs", "/readyz"] {
+        for query in ["x=1", "role=http&x=1", "role=http&role=http", "role="] {
+            let response = app.call("GET", &format!("{path}?{query}"), &[]).await;
+            assert_eq!(response.status(), 400, "{path}?{query}");
+            assert!(response.headers().contains_key("x-request-id"));
+            assert_eq!(json_of(response).await["type"], "/problems/invalid-query");
+        }
+    }
+    assert_eq!(app.call("GET", "/livez?role=http", &[]).await.status(), 400);
+    assert_eq!(app.call("GET", "/livez?", &[]).await.status(), 200);
 }
 
 #[tokio::test]

@@ -162,6 +162,11 @@ async fn a_batch_has_one_result_for_each_key() {
     let mut tx = database.pool.begin().await.expect("begun");
     assert_eq!(claim(&mut tx, Some(&keys[1])).await.expect("done"), replayed(2));
     assert_eq!(claim(&mut tx, Some(&keys[6])).await.expect("done"), Claim::Replay(Answer { replayed: true, ..plain }));
+    let empty = Answer::empty(StatusCode::NO_CONTENT);
+    keep(&mut tx, Some(&key("empty", b"")), &empty).await.expect("kept");
+    let again = claim(&mut tx, Some(&key("empty", b""))).await.expect("done");
+    assert_eq!(again, Claim::Replay(Answer { replayed: true, ..empty.clone() }));
+    assert!(empty.into_response().headers().is_empty(), "nothing is no JSON");
     assert!(claim_many(&mut tx, &[]).await.expect("nothing").is_empty());
     keep_many(&mut tx, &[]).await.expect("nothing");
 }

@@ -208,4 +208,7 @@ async fn an_optional_body_may_be_absent() {
     assert_eq!(kind(&post_to("/cancel", None, "{}").await), (415, "unsupported-media-type"));
     assert_eq!(kind(&post_to("/cancel", Some("application/json"), "{\"reason\": \"\"}").await), (422, "invalid-body"));
     assert_eq!(kind(&post_to("/cancel", Some("application/json"), "[]").await), (422, "invalid-body"));
+    let null = post_to("/cancel", Some("application/json"), "{\"reason\": null}").await;
+    assert_eq!(kind(&null), (422, "invalid-body"), "left out or a text, never null");
+    assert_eq!(null.1["errors"][0]["pointer"], "/reason");
 }

@@ -17,6 +17,7 @@ async fn queries_are_strict() {
         ("limit=0", "limit: must be a whole number from 1 to 200"),
         ("limit=201", "limit: must be a whole number from 1 to 200"),
         ("limit=ten", "limit: must be a whole number from 1 to 200"),
+        ("limit=%2B5", "limit: must be a whole number from 1 to 200"),
         ("limit=", "limit: must be a whole number from 1 to 200"),
         ("limit=1&limit=2", "duplicate parameter `limit`"),
         ("limits=1", "unknown parameter `limits`, expected one of `limit`, `cursor`, `status`, `customer`"),
