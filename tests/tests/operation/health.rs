@@ -164,7 +164,7 @@ async fn alerts_speak_of_what_there_is(system: &System) {
         told += &system.service(name).api().without_token().get("/metrics").await.body;
     }
     let deploy = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
-    for file in ["prometheus/alerts.yml", "grafana/warren.json"] {
+    for file in ["prometheus/alerts.yml", "grafana/dashboards/warren.json"] {
         let text = std::fs::read_to_string(deploy.join(file)).expect("the file");
         let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
         let asked = words.filter(|word| word.starts_with("warren_") || word.starts_with("http_server"));
