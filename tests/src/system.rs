@@ -6,18 +6,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::future::join_all;
+use sqlx::Row as _;
 
 use crate::broker::{Found, Vhost};
 use crate::database::Database;
 use crate::http::Api;
 use crate::mailbox::Mailbox;
 use crate::service::{SERVICES, Service, last_lines};
-use crate::setup::{Proxies, Setup};
+use crate::setup::{OPS_ADDRESS, Proxies, Setup};
 use crate::token::Tokens;
 use crate::webhook::Provider;
 
 /// How much of each log a failing test shows.
 const SHOWN_LINES: usize = 25;
+
+/// The shortest name that is looked for where nothing personal may be.
+const SHORTEST_PERSONAL: usize = 6;
 
 /// A system. Ends with [`System::finish`]; a test that fails before shows the ends of the logs.
 #[derive(Debug)]
@@ -155,6 +159,24 @@ impl System {
         self.personal.lock().expect("nobody panics with the lock").push(text.to_owned());
     }
 
+    /// Remembers every name and address that anybody has put into this system, and the words of cancellations.
+    async fn remember_everybody(&self) {
+        let told = "select distinct told from event, lateral (values (data->>'name'), (data->>'email')) as t (told)
+                    where data->>'email' is not null
+                    union select cancel_note from orders";
+        let kept = "select email as told from recipient union select name from recipient";
+        for (service, sql) in [("order", told), ("email", kept)] {
+            for row in self.database(service).rows(sql).await {
+                let told: Option<String> = row.get("told");
+                // Shorter ones are found in other words.
+                if let Some(told) = told.filter(|told| told.len() >= SHORTEST_PERSONAL) {
+                    self.remember_personal(&told);
+                }
+            }
+        }
+        self.remember_personal(OPS_ADDRESS);
+    }
+
     /// Fails when `text` holds anything personal.
     ///
     /// # Panics
@@ -172,6 +194,7 @@ impl System {
     /// # Panics
     /// When something does not hold.
     pub async fn finish(mut self) {
+        self.remember_everybody().await;
         self.audit().await;
         let copies = self.copies().clone();
         let services = [&self.order, &self.inventory, &self.email].into_iter().chain(copies.iter().map(AsRef::as_ref));

@@ -11,7 +11,7 @@ use anyhow::Result;
 use crate::services::Service;
 use crate::{interrupt, supervisor};
 
-/// Reads what is new in the logs and prints it line by line, each with the name of its service.
+/// Reads what is new in the logs and prints it line by line, each with the name of its service once.
 pub(crate) struct Follower {
     sources: BTreeMap<Service, Source>,
     colour: bool,
@@ -44,16 +44,37 @@ impl Follower {
         }
         let mut out = io::stdout().lock();
         for (service, line) in merge(new) {
-            let name = service.name();
-            if self.colour {
-                let colour = 33 + service as u8;
-                writeln!(out, "\x1b[{colour}m{name:9}\x1b[0m | {line}")?;
-            } else {
-                writeln!(out, "{name:9} | {line}")?;
-            }
+            writeln!(out, "{}", shown(service, &line, self.colour))?;
         }
         out.flush()
     }
+}
+
+/// The columns of a line as a service writes it for people: time, level, its own name, and the rest.
+fn parts<'a>(name: &str, line: &'a str) -> Option<[&'a str; 4]> {
+    time_of_day(line)?;
+    let (time, rest) = line.split_at_checked(12)?;
+    let (level, rest) = rest.split_at_checked(6)?;
+    let (service, rest) = rest.split_at_checked(10)?;
+    (service.trim() == name).then_some([time, level, service, rest])
+}
+
+/// A line that names its service itself stays as it is but for colours; any other gets the name in front.
+fn shown(service: Service, line: &str, colour: bool) -> String {
+    let (name, own) = (service.name(), 34 + service as u8);
+    let paint = |code: u8, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
+    let Some([time, level, written, rest]) = parts(name, line) else {
+        return format!("{} | {line}", paint(own, &format!("{name:9}")));
+    };
+    let loudness = match level.trim() {
+        "ERROR" => 31,
+        "WARN" => 33,
+        _ => 32,
+    };
+    // what only programs follow
+    let (told, id) = rest.split_at(rest.find(" correlation_id=").unwrap_or(rest.len()));
+    let id = if id.is_empty() { String::new() } else { paint(2, id) };
+    format!("{}{}{}{told}{id}", paint(2, time), paint(loudness, level), paint(own, written))
 }
 
 impl Source {
@@ -172,6 +193,18 @@ mod tests {
         for line in ["  at src/main.rs:1:2", "", "thread 'ä-ünïcödéé' panicked", "error: a:b:c", "1:2"] {
             assert_eq!(time_of_day(line), None, "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_names_its_service_once() {
+        let line = "03:04:05.678  INFO order     order placed               order_id=1 correlation_id=2";
+        assert_eq!(shown(Service::Order, line, false), line);
+        assert_eq!(
+            shown(Service::Order, line, true),
+            "\x1b[2m03:04:05.678\x1b[0m\x1b[32m  INFO\x1b[0m\x1b[34m order    \x1b[0m order placed               order_id=1\x1b[2m correlation_id=2\x1b[0m"
+        );
+        assert_eq!(shown(Service::Email, "thread panicked", false), "email     | thread panicked");
+        assert_eq!(shown(Service::Email, line, false), format!("email     | {line}"));
     }
 
     #[test]

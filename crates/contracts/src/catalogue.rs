@@ -86,6 +86,22 @@ pub fn find(name: &str) -> Option<&'static EventType> {
     CATALOGUE.iter().find(|event| event.name == name)
 }
 
+/// Whether an event of that type is about an order, so that its subject is the order's id.
+pub fn is_about_an_order(name: &str) -> bool {
+    [
+        OrderCreated::TYPE,
+        OrderReserved::TYPE,
+        OrderConfirmed::TYPE,
+        OrderCancelled::TYPE,
+        InventoryReserved::TYPE,
+        InventoryRejected::TYPE,
+        PaymentCompleted::TYPE,
+        PaymentFailed::TYPE,
+        PaymentRefunded::TYPE,
+    ]
+    .contains(&name)
+}
+
 /// The events that `service` reads: the bindings of its queue.
 pub fn consumed_by(service: Service) -> impl Iterator<Item = &'static EventType> {
     CATALOGUE.iter().filter(move |event| event.consumers.contains(&service))
@@ -99,6 +115,14 @@ mod tests {
     fn each_type_stands_once() {
         let names: std::collections::BTreeSet<_> = CATALOGUE.iter().map(|event| event.name).collect();
         assert_eq!(names.len(), CATALOGUE.len());
+    }
+
+    #[test]
+    fn orders_are_the_subjects_of_all_but_customers_and_products() {
+        for event in CATALOGUE {
+            let other = ["customer.", "product.", "inventory.low"].iter().any(|start| event.name.starts_with(start));
+            assert_eq!(is_about_an_order(event.name), !other, "{}", event.name);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::topology::Topology;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InspectError {
     /// No node can be reached, or none lets us in; trying again may help. The text never holds the address.
-    #[error("cannot connect to the broker: {0}")]
+    #[error("cannot connect to the broker: {0}; does it run there? (AMQP_URL says where it is)")]
     Unreachable(String),
     /// The broker refuses, in its own words.
     #[error("the broker refuses: {0}")]

@@ -48,8 +48,9 @@ pub fn init(service: &'static str, format: Option<Format>) {
 }
 
 fn filter(rust_log: &str) -> Result<EnvFilter, String> {
-    // The AMQP client reports as errors what those who use it handle, and log once with what happens next.
-    let directives = if rust_log.is_empty() { "info,lapin=off" } else { rust_log };
+    // The AMQP client reports as errors what those who use it handle, and log once with what happens next; and the
+    // database remarks on a rollback of what never began, which is how a statement ends that nobody waits for any more.
+    let directives = if rust_log.is_empty() { "info,lapin=off,sqlx::postgres::notice=off" } else { rust_log };
     EnvFilter::builder().parse(directives).map_err(|error| format!("RUST_LOG is {rust_log:?}: {error}"))
 }
 

@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::Verdict;
 use crate::settings::Settings;
-use crate::{audit, catalog, dlq, event, load, order, stuck, token, topology, trace};
+use crate::{audit, catalog, completions, dlq, event, load, order, stuck, token, topology, trace};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -54,6 +54,8 @@ enum Command {
     Catalog(catalog::CatalogArgs),
     /// Place many orders, wait until all are final, tell how fast that was, and check the result
     Load(load::LoadArgs),
+    /// Print the script by which a shell completes commands and options
+    Completions(completions::CompletionsArgs),
 }
 
 impl Cli {
@@ -74,6 +76,7 @@ impl Cli {
             Command::Topology(args) => topology::run(args, settings, json).await,
             Command::Catalog(args) => catalog::run(args, settings, json).await,
             Command::Load(args) => load::run(args, settings, json).await,
+            Command::Completions(args) => completions::run(args),
         }
     }
 }

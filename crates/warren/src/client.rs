@@ -23,6 +23,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take as a whole. Services give up on a request after less.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long an answer may take to a question that is put to all services at once: one that hangs must not hold up what the
+/// others know, and whoever asks is in a hurry.
+const BRIEF_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// A stream on which nothing comes for so long is dead; its sender writes heartbeats far more often.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -39,6 +43,7 @@ pub(crate) struct Client {
     base: String,
     http: reqwest::Client,
     bearer: Option<String>,
+    patience: Duration,
 }
 
 /// An answer with a 2xx status.
@@ -95,7 +100,13 @@ impl Client {
             // the services are addressed directly, as they address each other's broker and databases
             .no_proxy()
             .build()?;
-        Ok(Self { service, variable, base, http, bearer })
+        Ok(Self { service, variable, base, http, bearer, patience: ANSWER_TIMEOUT })
+    }
+
+    /// The same service, given up after a few seconds without an answer.
+    #[must_use]
+    pub(crate) fn briefly(self) -> Self {
+        Self { patience: BRIEF_TIMEOUT, ..self }
     }
 
     /// Its address, without a slash at the end.
@@ -113,8 +124,9 @@ impl Client {
     /// # Errors
     /// When there is no answer, or none with a 2xx status.
     pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, CallError> {
-        let request = self.http.get(format!("{}{path}", self.base)).query(query).timeout(ANSWER_TIMEOUT);
-        self.answer(self.check(request.send().await).await?).await
+        let request = self.http.get(format!("{}{path}", self.base)).query(query).timeout(self.patience);
+        let answered = async { self.answer(self.check(request.send().await).await?).await };
+        answered.await.map_err(CallError::of_a_question)
     }
 
     /// One page of a list: at most `limit` items from `cursor` on.

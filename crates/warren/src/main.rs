@@ -6,7 +6,7 @@
 //! Read it in this order: [`cli`] (the commands), [`settings`] (how it is told where things are), [`client`] (one
 //! service over HTTP, and how its errors are shown), [`output`]; then one file or folder per command: [`token`],
 //! [`order`], [`trace`], [`stuck`], [`audit`], [`event`], [`dlq`], [`topology`], [`catalog`],
-//! [`load`]. [`audit`] alone sees the
+//! [`load`], [`completions`]. [`audit`] alone sees the
 //! services' databases, and only reads them.
 
 mod cli;
@@ -33,6 +33,8 @@ mod dlq;
 mod topology;
 
 mod load;
+
+mod completions;
 
 use std::process::ExitCode;
 

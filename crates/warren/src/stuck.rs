@@ -58,7 +58,7 @@ pub(crate) struct Answers {
 /// # Errors
 /// Only for settings that are wrong.
 pub(crate) async fn ask(settings: &Settings) -> anyhow::Result<Answers> {
-    let clients = Service::ALL.map(|service| settings.service(service).map(|client| (service, client)));
+    let clients = Service::ALL.map(|service| settings.service(service).map(|client| (service, client.briefly())));
     let clients = clients.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     let asked = clients.iter().map(async |(service, client)| {
         let list = async { client.get("/v1/ops/stuck", &[]).await?.read::<StuckList>() };

@@ -2,6 +2,9 @@
 
 mod story;
 
+mod lanes;
+mod picture;
+
 use clap::Args;
 use contracts::event::Service;
 use futures_util::future::join_all;
@@ -22,8 +25,10 @@ Examples:
   warren trace ORDER
   warren trace ORDER --json | jq '.items[] | select(.service == \"email\")'
 
-Each line has the time since the one before it. After an event stands who has handled it; a consumer
-who has not may have it in its queue or on its retry ladder, or as a dead letter (`warren dlq show`).
+Each service has a lane, each line the time since the one before it. ● is where something happened, an
+arrow goes to each service that the event is for: ▶ it has taken effect there; ▷ not yet, so it is in
+that service's queue or on its retry ladder; ✗ it is a dead letter there (`warren dlq show`). ◉ is
+where the order stands now, and what follows is what it waits for.
 A service that does not answer is named, and the rest is shown all the same (exit status 1).";
 
 /// Options of `trace`.
@@ -54,29 +59,34 @@ struct Order {
 /// # Errors
 /// For settings that are wrong, and an order that no service knows.
 pub(crate) async fn run(args: &TraceArgs, settings: &Settings, json: bool) -> anyhow::Result<Verdict> {
-    let clients = Service::ALL.map(|service| settings.service(service).map(|client| (service, client)));
+    let clients = Service::ALL.map(|service| settings.service(service).map(|client| (service, client.briefly())));
     let clients = clients.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     let broker = settings.broker_if_any()?;
-    let (items, mut silent) = ask(args.order, &clients).await;
-    let status = status(args.order, settings).await?;
+    let queues = async {
+        match &broker {
+            None => Ok(Queues::new()),
+            Some(urls) => queues::ask(urls).await,
+        }
+    };
+    // all at once: somebody waits for this, and who does not answer takes his time
+    let ((items, mut silent), status, stuck, queues) =
+        tokio::join!(ask(args.order, &clients), status(args.order, settings), stuck::ask(settings), queues);
+    let status = status?;
     if items.is_empty() && silent.is_empty() && status.is_none() {
         anyhow::bail!("no service knows an order {}", args.order);
     }
     let items = with_deliveries(items, &clients, &silent).await;
-    let stuck = stuck::ask(settings).await?.items.into_iter().map(|(_, item)| item);
+    let stuck = stuck?.items.into_iter().map(|(_, item)| item);
     let stuck = stuck.filter(|item| item.order_id == args.order).collect();
-    let queues = match &broker {
-        None => Queues::new(),
-        Some(urls) => queues::ask(urls).await.unwrap_or_else(|why| {
-            silent.push(("broker", format!("{why:#}")));
-            Queues::new()
-        }),
-    };
-    let story = Story::new(args.order, items, Now { status, stuck, queues });
+    let queues = queues.unwrap_or_else(|why| {
+        silent.push(("broker", format!("{why:#}")));
+        Queues::new()
+    });
+    let story = Story::new(args.order, items, Now { status, stuck, queues, partial: !silent.is_empty() });
     if json {
         output::print_json(&story.json(&silent))?;
     } else {
-        output::print(&story.page(chrono::Utc::now(), Paint::stdout()))?;
+        output::print(&story.page(chrono::Utc::now(), Paint::stdout(), output::width()))?;
         for (who, why) in &silent {
             eprintln!("{who} does not answer: {why}");
         }
@@ -107,7 +117,7 @@ async fn ask(order: Uuid, clients: &[(Service, Client)]) -> (Vec<Item>, Silent) 
 
 /// The order's status; none where `order` does not know it or does not answer.
 async fn status(order: Uuid, settings: &Settings) -> anyhow::Result<Option<String>> {
-    let client = settings.service(Service::Order)?;
+    let client = settings.service(Service::Order)?.briefly();
     let found: Result<Order, CallError> =
         client.get(&format!("/v1/orders/{order}"), &[]).await.and_then(|answer| answer.read());
     Ok(found.ok().map(|order| order.status))

@@ -6,6 +6,7 @@ mod audit;
 mod catalog;
 mod configuration;
 mod health;
+mod metrics;
 mod outage;
 mod overload;
 mod privacy;

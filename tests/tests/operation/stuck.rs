@@ -100,9 +100,14 @@ async fn a_trace_is_one_timeline_over_all_services() {
     assert_eq!(trace["status"], "confirmed");
 
     let page = operator.types(&format!("trace {id}")).await.ended(0).out;
-    assert_eq!(page.lines().count(), items.len() + 1, "{page}");
-    assert!(page.lines().last().unwrap().contains("confirmed"), "{page}");
-    assert!(page.lines().skip(1).all(|line| line.contains("  +") || line.contains("  -")), "{page}");
+    let lines: Vec<&str> = page.lines().collect();
+    assert!(lines[0].contains(&id) && lines[0].ends_with("confirmed"), "{page}");
+    // below the heading: a line for each step, the first without a time since another, and one for where it stands
+    assert_eq!(lines.len(), 3 + items.len() + 1, "{page}");
+    assert!(lines[4..].iter().all(|line| line.contains("  +") || line.contains("  -")), "{page}");
+    assert!(lines[3].contains("●─────────▶         │   order.created"), "{page}");
+    assert!(lines.iter().any(|line| line.contains("●─────────▶─────────▶   order.confirmed")), "{page}");
+    assert!(lines.last().unwrap().contains("◉         │         │   confirmed: nothing is open"), "{page}");
     let unknown = operator.types("trace 0198c0de-0000-7000-8000-00000000dead").await.ended(1);
     assert!(unknown.err.contains("no service knows an order"), "{}", unknown.err);
 
@@ -124,8 +129,8 @@ async fn a_trace_shows_where_an_order_stands() {
     let operator = Operator::of(&system);
     eventually("the trace tells of the queue", PATIENCE, async || {
         let told = operator.types(&format!("trace {id}")).await.ended(1);
-        let last = told.out.lines().last().unwrap_or_default().to_owned();
-        check(last.contains("pending"), || told.out)
+        let here = told.out.lines().any(|line| line.contains("│         ◉         │   here: pending"));
+        check(here && told.out.ends_with("waits for inventory's answer\n"), || told.out)
     })
     .await;
     system.inventory.start_and_wait().await;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
-use contracts::catalogue::find;
+use contracts::catalogue::{find, is_about_an_order};
 use contracts::envelope::Envelope;
 use contracts::values::EventId;
 use lapin::message::Delivery;
@@ -67,20 +67,27 @@ impl Subscriber {
         let (Outcome::Retry(failure) | Outcome::Dead(failure)) = outcome else { return None };
         let service = self.processor.subscriptions.service();
         let next = match delay {
-            Some(delay) => format!("attempt {} of {} in {}", attempt + 1, self.schedule.attempts(), delay_name(delay)),
+            Some(delay) => format!("retry {attempt} of {} in {}", self.schedule.attempts() - 1, delay_name(delay)),
             None => "dead letter".to_owned(),
         };
         let Failure { kind, error, handler } = failure;
         let Identity { event, message_id, subject, correlation_id } = Identity::of(delivery, *kind);
+        let (order_id, subject) = if is_about_an_order(event) { (subject, None) } else { (None, subject) };
         let kind = kind.as_str();
         match delay {
             Some(delay) => {
-                warn!(event, message_id, subject, correlation_id, handler, kind, error, next, "message failed");
+                warn!(
+                    order_id,
+                    event, subject, message_id, handler, kind, error, next, correlation_id, "message failed"
+                );
                 self.metrics.retries.get_or_create(&Queue { queue: self.queue() }).inc();
                 Some(retry(delivery, service, delay))
             }
             None => {
-                error!(event, message_id, subject, correlation_id, handler, kind, error, next, "message failed");
+                error!(
+                    order_id,
+                    event, subject, message_id, handler, kind, error, next, correlation_id, "message failed"
+                );
                 self.metrics.dead_letters.get_or_create(&Queue { queue: self.queue() }).inc();
                 Some(dead(delivery, service, failure, &self.host))
             }
@@ -188,9 +195,9 @@ fn known_event(delivery: &Delivery) -> &'static str {
 #[derive(Default)]
 struct Identity {
     event: &'static str,
-    message_id: String,
-    subject: String,
-    correlation_id: String,
+    message_id: Option<String>,
+    subject: Option<String>,
+    correlation_id: Option<String>,
 }
 
 impl Identity {
@@ -198,10 +205,10 @@ impl Identity {
         let event = known_event(delivery);
         let Ok(envelope) = Envelope::from_json(&delivery.data) else { return Self { event, ..Self::default() } };
         let harmless = |text: &str| kind != ErrorKind::Malformed || Uuid::try_parse(text).is_ok();
-        let tell = |text: Cow<'_, str>| if harmless(&text) { text.into_owned() } else { String::new() };
+        let tell = |text: Cow<'_, str>| harmless(&text).then(|| text.into_owned());
         Self {
             event,
-            message_id: envelope.id.to_string(),
+            message_id: Some(envelope.id.to_string()),
             subject: tell(envelope.subject),
             correlation_id: tell(envelope.correlationid),
         }

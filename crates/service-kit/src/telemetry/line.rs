@@ -26,6 +26,10 @@ const RESET: &str = "\x1b[0m";
 /// The names that a field cannot take from the line itself.
 const RESERVED: [&str; 5] = ["timestamp", "level", "service", "message", "target"];
 
+/// What JSON has and people are spared: the whole text of a slow statement, whose beginning is there as well, and the same
+/// numbers a second time.
+const LONG_WINDED: [&str; 3] = ["db.statement", "elapsed_secs", "slow_threshold"];
+
 /// All that is known of an event.
 pub(super) struct Line<'a> {
     pub(super) at: DateTime<Utc>,
@@ -50,7 +54,16 @@ impl Line<'_> {
             self.level.as_str(),
             self.service,
         );
-        for (name, value) in &self.fields.others {
+        // What a line is about comes first, and what only programs follow comes last.
+        let place = |name: &str| match name {
+            "order_id" => 0,
+            "event" => 1,
+            "correlation_id" => 3,
+            _ => 2,
+        };
+        let mut fields: Vec<_> = self.fields.others.iter().filter(|(name, _)| !LONG_WINDED.contains(name)).collect();
+        fields.sort_by_key(|(name, _)| place(name));
+        for (name, value) in fields {
             let _ = write!(line, " {dim}{name}={reset}{}", plain(value));
         }
         line.truncate(line.trim_end().len());

@@ -18,12 +18,14 @@ pub(crate) enum CallError {
         reason: String,
     },
     /// The request was sent, and its answer did not come: nobody knows whether it took effect.
-    #[error("no answer from {service}: {reason}; if the request was to change something, look whether it did")]
+    #[error("no answer from {service}: {reason}{}", if *.changes { "; look whether the change was made" } else { "" })]
     Lost {
         /// The service.
         service: &'static str,
         /// Why.
         reason: String,
+        /// Whether the request was to change something.
+        changes: bool,
     },
     /// The service refused.
     #[error("{0}")]
@@ -51,13 +53,21 @@ impl CallError {
         }
     }
 
+    /// The same about a request that changes nothing.
+    pub(super) fn of_a_question(self) -> Self {
+        match self {
+            Self::Lost { service, reason, .. } => Self::Lost { service, reason, changes: false },
+            other => other,
+        }
+    }
+
     /// What failed on the way there or back.
     pub(super) fn transport(error: &reqwest::Error, service: &'static str, variable: &'static str, base: &str) -> Self {
         let reason = if error.is_timeout() { "it took too long".to_owned() } else { root_cause(error) };
         if error.is_connect() {
             Self::Unreachable { service, base: base.to_owned(), variable, reason }
         } else {
-            Self::Lost { service, reason }
+            Self::Lost { service, reason, changes: true }
         }
     }
 }

@@ -7,8 +7,8 @@ use contracts::order::OrderCancelled;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::model::{self, coloured};
-use crate::output::{self, Paint};
+use super::model;
+use crate::output::{self, Paint, coloured};
 
 /// The event after which an order has no future; only its refund may follow.
 const LAST: &str = OrderCancelled::TYPE;

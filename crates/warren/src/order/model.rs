@@ -6,7 +6,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::client::Answer;
-use crate::output::{self, Paint};
+use crate::output::{self, Paint, coloured};
 
 /// An order.
 #[derive(Debug, Deserialize)]
@@ -82,15 +82,6 @@ pub(super) fn print(answer: &Answer, json: bool) -> anyhow::Result<()> {
     }
     let order: Order = answer.read()?;
     Ok(output::print(&order.page(Paint::stdout()))?)
-}
-
-/// A text about an order of that status, in the status's colour.
-pub(super) fn coloured(text: &str, status: &str, paint: Paint) -> String {
-    match status {
-        "confirmed" => paint.green(text),
-        "cancelled" => paint.red(text),
-        _ => paint.yellow(text),
-    }
 }
 
 /// A time as people compare it: RFC 3339 with milliseconds.

@@ -10,12 +10,12 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::event::History;
-use super::model::{self, Order, coloured};
+use super::model::{self, Order};
 use super::sse::Parser;
 use crate::client::error::CallError;
 use crate::client::{Answer, Client, MAX_PAGE, Page};
 use crate::failure::Verdict;
-use crate::output::{self, Paint};
+use crate::output::{self, Paint, coloured};
 
 /// How often one looks where nothing is told by itself, and how long one waits for a service that has gone away.
 const PAUSE: Duration = Duration::from_secs(1);

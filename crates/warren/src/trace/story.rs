@@ -1,13 +1,12 @@
 //! The timeline: what the services told, in the order of its times, and where the order stands now. Pure.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use contracts::catalogue::find;
 use contracts::event::Service;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::output::{self, Paint};
 use crate::queues::Queues;
 use crate::stuck::{self, Stuck};
 
@@ -49,17 +48,17 @@ impl Item {
         }
     }
 
-    /// `inventory done, email failed`.
-    fn reached(&self) -> String {
+    /// `dead letter of inventory, not yet in email`; empty when all have taken it.
+    pub(super) fn not_taken(&self) -> String {
+        let open = self.deliveries.iter().filter(|delivery| delivery.state != "done");
         let word = |delivery: &Delivery| match delivery.state.as_str() {
-            "done" => format!("{} done", delivery.consumer),
             "failed" => format!("dead letter of {}", delivery.consumer),
             _ => format!("not yet in {}", delivery.consumer),
         };
-        self.deliveries.iter().map(word).collect::<Vec<_>>().join(", ")
+        open.map(word).collect::<Vec<_>>().join(", ")
     }
 
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.deliveries.iter().any(|delivery| delivery.state != "done")
     }
 }
@@ -73,14 +72,16 @@ pub(super) struct Now {
     pub(super) stuck: Vec<Stuck>,
     /// What waits in the queues.
     pub(super) queues: Queues,
+    /// Whether somebody did not answer, so that there may be more.
+    pub(super) partial: bool,
 }
 
 /// All of it.
 #[derive(Debug)]
 pub(super) struct Story {
-    order: Uuid,
-    items: Vec<Item>,
-    now: Now,
+    pub(super) order: Uuid,
+    pub(super) items: Vec<Item>,
+    pub(super) now: Now,
 }
 
 impl Story {
@@ -89,7 +90,7 @@ impl Story {
     }
 
     /// Where it stands, in words: each line is one thing that is still open.
-    fn standing(&self) -> Vec<String> {
+    pub(super) fn standing(&self) -> Vec<String> {
         let mut lines: Vec<String> = Vec::new();
         for item in &self.now.stuck {
             lines.push(format!("waits for {}: {}", item.waits_for, stuck::reason(item, &self.now.queues)));
@@ -105,42 +106,28 @@ impl Story {
                 });
             }
         }
+        if let Some(mail) = self.open_mail()
+            && !self.now.stuck.iter().any(|item| matches!(item.waits_for.as_str(), "mail server" | "recipient"))
+        {
+            let (state, mail) = (mail.told.kind.trim_start_matches("mail-"), &mail.told.detail);
+            lines.push(format!("waits for the mail server: the mail {mail} is {state}"));
+        }
         if lines.is_empty() {
-            lines.push(match self.now.status.as_deref() {
-                Some("pending") => "waits for inventory's answer".to_owned(),
-                Some("reserved") => "waits for its payment".to_owned(),
-                _ => "nothing is open".to_owned(),
+            lines.extend(match self.now.status.as_deref() {
+                Some("pending") => Some("waits for inventory's answer".to_owned()),
+                Some("reserved") => Some("waits for its payment".to_owned()),
+                _ => None,
             });
         }
         lines
     }
 
-    /// For people.
-    pub(super) fn page(&self, now: DateTime<Utc>, paint: Paint) -> String {
-        let mut before: Option<DateTime<Utc>> = None;
-        let mut page = String::new();
-        let mut line = |at: DateTime<Utc>, service: &str, kind: &str, detail: &str, reached: &str| {
-            let since = before.map_or_else(String::new, |before| since(at - before));
-            before = Some(at);
-            let time = at.to_rfc3339_opts(SecondsFormat::Millis, true);
-            let line = format!("{time}  {since:>11}  {service:<9}  {kind:<22}  {detail:<20}  {reached}");
-            page += line.trim_end();
-            page.push('\n');
-        };
-        for item in &self.items {
-            let reached = match item.is_open() {
-                true => paint.yellow(&item.reached()),
-                false => paint.dim(&item.reached()),
-            };
-            line(item.told.at, item.service.name(), &item.told.kind, &item.told.detail, &reached);
-        }
-        let status = self.now.status.as_deref().unwrap_or("unknown to order");
-        let open = self.standing();
-        line(now, "now", status, &open[0], "");
-        for more in &open[1..] {
-            page += &format!("{:75}{more}\n", "");
-        }
-        page
+    /// A mail that was neither sent nor refused for good, as far as has been told: the last that was told of its event.
+    pub(super) fn open_mail(&self) -> Option<&Item> {
+        let mails = || self.items.iter().filter(|item| item.service == Service::Email);
+        let last = |event| mails().rfind(|item| item.told.event_id == event);
+        let open = |item: &&Item| !matches!(item.told.kind.as_str(), "mail-sent" | "mail-failed");
+        mails().filter_map(|item| last(item.told.event_id)).find(open)
     }
 
     /// For programs.
@@ -157,61 +144,55 @@ impl Story {
             "order_id": self.order,
             "status": self.now.status,
             "items": self.items.iter().map(item).collect::<Vec<_>>(),
-            "open": if self.standing() == ["nothing is open"] { Vec::new() } else { self.standing() },
+            "open": self.standing(),
             "silent": silent.iter().map(|(who, why)| json!({"service": who, "error": why})).collect::<Vec<_>>(),
         })
     }
 }
 
-/// `+0.012s`; clocks of different databases may differ by a little, so it may be negative.
-fn since(span: chrono::TimeDelta) -> String {
-    let sign = if span < chrono::TimeDelta::zero() { '-' } else { '+' };
-    format!("{sign}{}", output::duration(span.abs().to_std().unwrap_or_default()))
-}
-
 #[cfg(test)]
 mod tests {
+    use chrono::Utc;
     use contracts::event::Event;
     use contracts::order::OrderCreated;
 
     use super::*;
 
-    fn at(text: &str) -> DateTime<Utc> {
-        text.parse().unwrap()
-    }
-
-    fn item(service: Service, time: &str, kind: &str, detail: &str) -> Item {
-        let event_id = (kind == "event").then(Uuid::nil);
-        Item::new(service, Told { at: at(time), kind: kind.to_owned(), event_id, detail: detail.to_owned() })
+    #[test]
+    fn a_mail_that_waits_is_open_until_it_is_sent() {
+        let mail = |kind: &str| {
+            let told = Told {
+                at: Utc::now(),
+                kind: kind.to_owned(),
+                event_id: Some(Uuid::nil()),
+                detail: "welcome".to_owned(),
+            };
+            Item::new(Service::Email, told)
+        };
+        let story = |items: Vec<Item>| {
+            Story::new(Uuid::nil(), items, Now { status: Some("confirmed".to_owned()), ..Now::default() })
+        };
+        let open = story(vec![mail("mail-queued")]).standing();
+        assert_eq!(open, ["waits for the mail server: the mail welcome is queued"]);
+        assert!(story(vec![mail("mail-queued"), mail("mail-sent")]).standing().is_empty());
     }
 
     #[test]
-    fn a_page_tells_the_time_between_and_where_it_stands() {
-        let mut created = item(Service::Order, "2026-01-02T03:04:05.5Z", "event", OrderCreated::TYPE);
+    fn what_is_open_is_told_to_programs() {
+        let told =
+            Told { at: Utc::now(), kind: "event".to_owned(), event_id: None, detail: OrderCreated::TYPE.to_owned() };
+        let mut created = Item::new(Service::Order, told);
         assert_eq!(created.consumers(), [Service::Inventory]);
-        created.deliveries.push(Delivery { consumer: Service::Inventory, state: "unknown".to_owned() });
-        let held = item(Service::Inventory, "2026-01-02T03:04:05.512Z", "reservation-held", "2 tea");
-        assert!(held.consumers().is_empty());
-        let now = Now { status: Some("pending".to_owned()), ..Now::default() };
-        let page =
-            Story::new(Uuid::nil(), vec![created, held], now).page(at("2026-01-02T03:07:17.512Z"), Paint::on(false));
-        let lines: Vec<&str> = page.lines().collect();
-        assert!(
-            lines[0].starts_with("2026-01-02T03:04:05.500Z ") && lines[0].ends_with("not yet in inventory"),
-            "{page}"
+        created.deliveries.push(Delivery { consumer: Service::Inventory, state: "done".to_owned() });
+        let story = |item: &Item, status: &str| {
+            Story::new(Uuid::nil(), vec![item.clone()], Now { status: Some(status.to_owned()), ..Now::default() })
+        };
+        assert_eq!(story(&created, "confirmed").json(&[])["open"], json!([]));
+        assert_eq!(story(&created, "reserved").json(&[])["open"], json!(["waits for its payment"]));
+        created.deliveries[0].state = "unknown".to_owned();
+        assert_eq!(
+            story(&created, "pending").json(&[])["open"],
+            json!(["order.created has not taken effect in inventory"])
         );
-        assert!(lines[1].contains("    +0.012s  inventory  reservation-held        2 tea"), "{page}");
-        assert!(lines[2].contains("+3m 12s  now        pending"), "{page}");
-        assert!(lines[2].ends_with("order.created has not taken effect in inventory"), "{page}");
-    }
-
-    #[test]
-    fn an_order_of_which_nothing_is_open_is_said_to_be_so() {
-        let mut confirmed = item(Service::Order, "2026-01-02T03:04:05Z", "event", OrderCreated::TYPE);
-        confirmed.deliveries.push(Delivery { consumer: Service::Inventory, state: "done".to_owned() });
-        let story =
-            Story::new(Uuid::nil(), vec![confirmed], Now { status: Some("confirmed".to_owned()), ..Now::default() });
-        assert_eq!(story.json(&[])["open"], json!([]));
-        assert!(story.page(at("2026-01-02T03:04:06Z"), Paint::on(false)).trim_end().ends_with("nothing is open"));
     }
 }

@@ -237,3 +237,20 @@ fn the_topology_is_shown_without_a_broker_and_not_checked_without_one() {
     assert_eq!(checked.status, 1);
     assert!(checked.err.starts_with("warren: cannot connect to the broker: "), "{}", checked.err);
 }
+
+#[test]
+fn each_shell_gets_its_completions() {
+    for (shell, part) in [
+        ("bash", "complete -F _warren"),
+        ("zsh", "#compdef warren"),
+        ("fish", "complete -c warren"),
+        ("elvish", "edit:completion"),
+        ("powershell", "Register-ArgumentCompleter"),
+    ] {
+        let ran = warren(&["completions", shell], &[]);
+        assert_eq!(ran.status, 0, "{}", ran.err);
+        assert!(ran.out.contains(part) && ran.out.contains("rabbitmq-management-url"), "{shell}: {}", ran.out);
+    }
+    let ran = warren(&["completions", "basic"], &[]);
+    assert!(ran.status == 2 && ran.err.contains("bash"), "{}", ran.err);
+}

@@ -69,7 +69,7 @@ async fn hold(tx: &mut Tx, shelf: &mut Shelf, event: &Received<OrderCreated>) ->
         }
         Err(short) => {
             let skus = short.len();
-            info!(%order_id, correlation_id, event = OrderCreated::TYPE, "order rejected: {skus} skus short");
+            info!(%order_id, correlation_id, event = OrderCreated::TYPE, skus_short = skus, "order rejected");
             tx.publish(&mut head, &InventoryRejected { order_id, short }).await?;
             State::Rejected
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use contracts::values::OrderId;
 use messaging::tx::{Database, Tx};
 use tokio::sync::Notify;
+use tracing::warn;
 
 use crate::order::command::{Command, PaymentResult};
 use crate::payment::{Answer, Job, Task};
@@ -46,7 +47,24 @@ async fn commit(database: &Database, intents: &Arc<Notify>, answered: &[(&Job, A
     store::payment::settle(&mut tx, &settled).await?;
     store::outage::end(&mut tx).await?;
     tx.after_commit(intents);
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    for ((job, _), Settled { wait, .. }) in answered.iter().zip(&settled).filter(|(_, settled)| !settled.wait.is_zero())
+    {
+        tell(job, *wait);
+    }
+    Ok(())
+}
+
+/// One line for a payment that the provider could not take this time.
+fn tell(job: &Job, wait: Duration) {
+    let Job { intent, task, attempts, .. } = job;
+    let next = format!("attempt {} in {}ms", attempts + 1, wait.as_millis());
+    let what = match task {
+        Task::Charge => "payment failed for now",
+        Task::Refund => "refund failed for now",
+    };
+    let correlation_id = intent.context.correlation_id.as_str();
+    warn!(order_id = %intent.order_id, payment_id = intent.payment_id, attempts, next, correlation_id, "{what}");
 }
 
 /// Keeps payments that got no answer for `wait`, and notes since when the provider is away.
