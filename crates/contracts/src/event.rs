@@ -58,7 +58,8 @@ pub enum DecodeError {
 pub(crate) fn read<T: DeserializeOwned>(root: &str, json: &str) -> Result<T, DecodeError> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
+        // What is no JSON may break off within a field that is not ours, whose name is not ours to repeat.
+        let path = if error.inner().is_data() { error.path().to_string() } else { ".".to_owned() };
         let place = match (root, path.as_str()) {
             ("", ".") => "envelope".to_owned(),
             ("", _) => path,

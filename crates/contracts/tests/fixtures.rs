@@ -118,6 +118,17 @@ fn a_missing_or_wrong_field_is_malformed_and_named_without_its_value() {
 }
 
 #[test]
+fn what_is_no_json_is_refused_without_repeating_the_name_of_a_stranger_s_field() {
+    let json = String::from_utf8(fixture("order.created", 2)).unwrap();
+    let broken = r#""secret": tru, "#;
+    for place in ["\"specversion\"", "\"quantity\""] {
+        let bytes = json.replacen(place, &format!("{broken}{place}"), 1);
+        let error = Envelope::from_json(bytes.as_bytes()).unwrap_err();
+        assert_eq!(error, DecodeError::Malformed("envelope: not valid JSON".to_owned()));
+    }
+}
+
+#[test]
 fn unknown_fields_are_ignored() {
     let mut value: Value = serde_json::from_slice(&fixture("order.created", 2)).unwrap();
     value["data"]["a_later_addition"] = Value::from(1);

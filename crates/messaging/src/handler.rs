@@ -122,6 +122,26 @@ pub trait Handler<E: Event>: Send + Sync + 'static {
     }
 }
 
+/// Two things that one service does about an event, the first one first: both in one transaction, so both or none. What shall
+/// go on while the other fails belongs into a service of its own, with a queue of its own.
+impl<E: Event, A: Handler<E>, B: Handler<E>> Handler<E> for (A, B) {
+    fn keys(&self, event: &E) -> Vec<Key> {
+        let mut keys = self.0.keys(event);
+        keys.extend(self.1.keys(event));
+        keys
+    }
+
+    async fn handle(&self, tx: &mut Tx, event: &Received<E>) -> Result<(), HandlerError> {
+        self.0.handle(tx, event).await?;
+        self.1.handle(tx, event).await
+    }
+
+    async fn handle_batch(&self, tx: &mut Tx, events: &[Received<E>]) -> Result<(), HandlerError> {
+        self.0.handle_batch(tx, events).await?;
+        self.1.handle_batch(tx, events).await
+    }
+}
+
 /// Locks what the handlers of a batch will write. `keys` are sorted, each once.
 pub trait Locker: Send + Sync + 'static {
     /// Takes the locks, in the order of `keys`.
@@ -151,6 +171,7 @@ pub(crate) trait AnyHandler: Send + Sync {
 
 struct Typed<E, H> {
     handler: H,
+    name: &'static str,
     event: std::marker::PhantomData<fn() -> E>,
 }
 
@@ -160,7 +181,7 @@ impl<E: Event + Clone, H: Handler<E>> AnyHandler for Typed<E, H> {
     }
 
     fn name(&self) -> &'static str {
-        std::any::type_name::<H>().rsplit("::").next().unwrap_or("handler")
+        self.name
     }
 
     fn decode(&self, envelope: &Envelope<'_>) -> Result<(AnyEvent, Vec<Key>), DecodeError> {
@@ -182,6 +203,20 @@ impl<E: Event + Clone, H: Handler<E>> AnyHandler for Typed<E, H> {
             self.handler.handle_batch(tx, &events).await
         })
     }
+}
+
+/// A type's name without its modules: `WelcomeCustomer`, and of a pair `WelcomeCustomer+WelcomeBySms`.
+fn short_name(full: &'static str) -> &'static str {
+    if !full.starts_with('(') {
+        return full.rsplit("::").next().unwrap_or(full);
+    }
+    let names: Vec<&str> = full
+        .split(['(', ',', ')'])
+        .filter_map(|part| part.trim().rsplit("::").next())
+        .filter(|name| !name.is_empty())
+        .collect();
+    // once for each pair of a process, when its list is made
+    names.join("+").leak()
 }
 
 trait AnyLocker: Send + Sync {
@@ -218,7 +253,8 @@ impl Subscriptions {
     pub fn on<E: Event + Clone>(mut self, handler: impl Handler<E>) -> Self {
         let consumes = find(E::TYPE).is_some_and(|event| event.consumers.contains(&self.service));
         assert!(consumes, "the catalogue does not name {} as a consumer of {}", self.service, E::TYPE);
-        self.add(Arc::new(Typed { handler, event: std::marker::PhantomData::<fn() -> E> }));
+        let name = short_name(std::any::type_name_of_val(&handler));
+        self.add(Arc::new(Typed { handler, name, event: std::marker::PhantomData::<fn() -> E> }));
         self
     }
 
@@ -273,5 +309,16 @@ impl Subscriptions {
 impl std::fmt::Debug for Subscriptions {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Subscriptions").field("service", &self.service).field("events", &self.by_event.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_also_of_pairs() {
+        assert_eq!(short_name("email::handlers::welcome::Welcome"), "Welcome");
+        assert_eq!(short_name("(a::b::One, (c::Two, d::Three))"), "One+Two+Three");
     }
 }

@@ -50,6 +50,13 @@ pub struct Breaker {
     pub name: &'static str,
 }
 
+/// A table of the service's database.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Table {
+    /// Its name.
+    pub table: String,
+}
+
 /// All families. A clone shows the same numbers.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -79,6 +86,8 @@ pub struct Metrics {
     pub breaker_state: Family<Breaker, Gauge>,
     /// Messages whose type the catalogue does not have.
     pub unknown_events: Counter,
+    /// Bytes of each table, with its indexes.
+    pub table_bytes: Family<Table, Gauge>,
 }
 
 impl Metrics {
@@ -100,6 +109,7 @@ impl Metrics {
             confirm_seconds: seconds(),
             breaker_state: Family::default(),
             unknown_events: Counter::default(),
+            table_bytes: Family::default(),
         };
         let m = &metrics;
         registry.register("warren_messages_processed", "Messages by what became of them", m.processed.clone());
@@ -143,6 +153,7 @@ impl Metrics {
             "Messages of a type that the catalogue does not have",
             m.unknown_events.clone(),
         );
+        registry.register("warren_table_bytes", "How large a table is, with its indexes", m.table_bytes.clone());
         metrics
     }
 }

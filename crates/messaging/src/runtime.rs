@@ -97,8 +97,8 @@ pub fn tasks(parts: Parts, shutdown: &CancellationToken) -> Vec<Task> {
         ("depth", depth.boxed()),
         ("subscriber", using(Arc::clone(&in_use), subscriber.run()).boxed()),
         ("relay", using(in_use, relay.run()).boxed()),
-        ("outbox", watch_outbox(database.clone(), metrics, shutdown.clone()).boxed()),
-        ("retention", retention::run(database.pool().clone(), retention, shutdown.clone()).boxed()),
+        ("outbox", watch_outbox(database.clone(), metrics.clone(), shutdown.clone()).boxed()),
+        ("retention", retention::run(database.pool().clone(), retention, metrics, shutdown.clone()).boxed()),
         ("broker", watch_broker(Arc::clone(&publishing), Arc::clone(&consuming), report, shutdown.clone()).boxed()),
     ];
     if settings.topology == TopologyMode::Declare {

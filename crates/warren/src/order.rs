@@ -3,6 +3,7 @@
 mod model;
 
 mod cancel;
+mod diff;
 mod list;
 mod nudge;
 mod place;
@@ -22,6 +23,7 @@ const EXAMPLES: &str = "\
 Examples:
   warren order place --customer ID --line carrot-1kg=2 --line hay-bale=1
   warren order show ID                               as it is now
+  warren order diff ID 2..4                          what changed, and which event did it
   warren order list --status cancelled               the newest cancelled ones
   warren order cancel ID --reason \"changed my mind\"
   warren order watch ID                              its history, then what happens to it, live";
@@ -40,6 +42,8 @@ enum OrderCommand {
     Place(place::PlaceArgs),
     /// Show an order, as it is or as it once was
     Show(show::ShowArgs),
+    /// Tell what changed between two versions of an order, and which event did it
+    Diff(diff::DiffArgs),
     /// List orders, the newest first
     List(list::ListArgs),
     /// Cancel an order; its stock and money come back by themselves
@@ -59,6 +63,7 @@ pub(crate) async fn run(args: &OrderArgs, settings: &Settings, json: bool) -> an
     match &args.command {
         OrderCommand::Place(args) => place::run(args, &client, json).await,
         OrderCommand::Show(args) => show::run(args, &client, json).await,
+        OrderCommand::Diff(args) => diff::run(args, &client, json).await,
         OrderCommand::List(args) => list::run(args, &client, json).await,
         OrderCommand::Cancel(args) => cancel::run(args, &client, json).await,
         OrderCommand::Nudge(args) => nudge::run(args, &client, json).await,

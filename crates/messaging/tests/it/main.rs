@@ -7,6 +7,7 @@ mod support;
 
 mod follower;
 mod outbox;
+mod pair;
 mod rebase;
 mod relay;
 mod relay_faults;

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use messaging::follower;
 use messaging::harness::TestDatabase;
-use messaging::retention::{Retention, prune};
+use messaging::metrics::{Metrics, Table};
+use messaging::retention::{Retention, measure, prune};
+use prometheus_client::registry::Registry;
 use sqlx::PgPool;
 
 use crate::support::MIGRATOR;
@@ -44,8 +46,9 @@ async fn old_inbox_rows_attempts_and_failures_go() {
          insert into inbox (id, received_at) select gen_random_uuid(), now() - interval '29 days' from generate_series(1, 3);
          insert into attempt (id, starts, started_at) values (gen_random_uuid(), 2, now() - interval '31 days'),
                                                              (gen_random_uuid(), 2, now());
-         insert into dead_letter (id, failed_at) values (gen_random_uuid(), now() - interval '31 days'),
-                                                        (gen_random_uuid(), now())",
+         insert into dead_letter (id, failed_at)
+             select gen_random_uuid(), now() - interval '31 days' from generate_series(1, 1500);
+         insert into dead_letter (id) values (gen_random_uuid())",
     )
     .await;
     prune(pool, &retention()).await.expect("pruned");
@@ -88,4 +91,16 @@ async fn published_events_go_and_history_stays() {
     publish_everything(pool).await;
     prune(pool, &retention()).await.expect("pruned");
     assert_eq!(count(pool, kept).await, 0);
+}
+
+#[tokio::test]
+async fn the_size_of_every_table_is_told() {
+    let database = TestDatabase::create(&MIGRATOR).await;
+    let pool = database.pool();
+    run(pool, "insert into inbox (id) select gen_random_uuid() from generate_series(1, 1000)").await;
+    let metrics = Metrics::register(&mut Registry::default());
+    measure(pool, &metrics).await.expect("measured");
+    let bytes = |table: &str| metrics.table_bytes.get_or_create(&Table { table: table.to_owned() }).get();
+    assert!(bytes("inbox") > 16 * 1000, "a thousand ids: {}", bytes("inbox"));
+    assert!(bytes("event") > 0 && bytes("event") < bytes("inbox"));
 }

@@ -1,6 +1,7 @@
 //! The catalogue as a site: static pages with relative links and nothing from elsewhere, so that it works from a file.
 
 mod flow;
+mod json;
 
 use std::fs;
 use std::path::Path;
@@ -13,6 +14,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, context};
 
+use super::documents::{FIXTURES, SCHEMAS, find};
 use super::entry::Entry;
 
 /// The pages' templates and their style.
@@ -49,8 +51,12 @@ pub(super) fn write(folder: &Path, entries: &[Entry], schedule: &RetrySchedule) 
     };
     save("index.html", &environment.get_template("index.html")?.render(index)?)?;
     let template = environment.get_template("event.html")?;
-    for entry in entries {
-        let page = event(entry, &delays, schedule, &groups)?;
+    for (index, entry) in entries.iter().enumerate() {
+        let neighbour = |index: Option<usize>| index.and_then(|index| entries.get(index)).map(|entry| entry.event.name);
+        let page = context! {
+            before => neighbour(index.checked_sub(1)), after => neighbour(Some(index + 1)),
+            ..event(entry, &delays, schedule, &groups)?
+        };
         save(&format!("events/{}.html", entry.event.name), &template.render(page)?)?;
     }
     Ok(1 + entries.len())
@@ -87,8 +93,8 @@ fn event(entry: &Entry, delays: &[String], schedule: &RetrySchedule, groups: &[V
         Ok(context! {
             number => version.number,
             fields => version.fields.iter().map(field).collect::<Vec<_>>(),
-            schema => serde_json::to_string_pretty(&version.schema)?,
-            example => serde_json::to_string_pretty(&version.example)?,
+            schema => document(SCHEMAS, entry.event.name, version.number)?,
+            example => document(FIXTURES, entry.event.name, version.number)?,
         })
     };
     Ok(context! {
@@ -103,7 +109,15 @@ fn event(entry: &Entry, delays: &[String], schedule: &RetrySchedule, groups: &[V
         delays => delays.to_vec(),
         attempts => schedule.attempts(),
         flow => Value::from_safe_string(flow::way(entry, delays)),
+        tall => Value::from_safe_string(flow::tall(entry, delays)),
     })
+}
+
+/// A committed document as it was written, in colours.
+fn document(documents: &[(&'static str, &'static str)], event: &str, version: u16) -> anyhow::Result<Value> {
+    let name = format!("{event}.v{version}");
+    let text = find(documents, &name).with_context(|| format!("this build lacks {name}.json"))?;
+    Ok(Value::from_safe_string(json::coloured(text.trim_end())))
 }
 
 fn field(field: &super::entry::Field) -> Value {

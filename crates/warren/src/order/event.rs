@@ -7,8 +7,8 @@ use contracts::order::OrderCancelled;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::model;
-use crate::output::{self, Paint, coloured};
+use super::model::{self, coloured_event};
+use crate::output::{self, Paint};
 
 /// The event after which an order has no future; only its refund may follow.
 const LAST: &str = OrderCancelled::TYPE;
@@ -72,8 +72,7 @@ impl History {
 
 fn line(event: &Event, before: Option<DateTime<Utc>>, paint: Paint) -> String {
     let since = before.map_or_else(String::new, |before| format!("+{:.3} s", (event.time - before).as_seconds_f64()));
-    let status = event.name.strip_prefix("order.").unwrap_or_default();
-    let name = if status.is_empty() { event.name.clone() } else { coloured(&event.name, status, paint) };
+    let name = coloured_event(&event.name, paint);
     // padded by the plain name: colours have no width
     let padding = " ".repeat(20_usize.saturating_sub(event.name.len()));
     let data = &event.data;

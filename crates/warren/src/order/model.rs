@@ -84,6 +84,14 @@ pub(super) fn print(answer: &Answer, json: bool) -> anyhow::Result<()> {
     Ok(output::print(&order.page(Paint::stdout()))?)
 }
 
+/// The name of an event, in the colour of the status that it leads to.
+pub(super) fn coloured_event(name: &str, paint: Paint) -> String {
+    match name.strip_prefix("order.") {
+        Some(status) => coloured(name, status, paint),
+        None => name.to_owned(),
+    }
+}
+
 /// A time as people compare it: RFC 3339 with milliseconds.
 pub(super) fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)

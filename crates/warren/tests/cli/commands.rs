@@ -34,6 +34,7 @@ fn wrong_usage_is_status_2_and_says_what_is_wrong() {
         (&["topology", "show"], &[("RETRY_DELAYS", "soon")], "RETRY_DELAYS"),
         (&["order", "list"], &[("ORDER_URL", "nowhere")], "ORDER_URL"),
         (&["order", "list"], &[("WARREN_TOKEN", "a"), ("WARREN_TOKEN_FILE", "b")], "both set"),
+        (&["order", "diff", ID, "4..2"], &[], "2..4"),
         (&["load", "--orders", "1", "--skus", "1"], &[], "--skus"),
     ] {
         let ran = warren(arguments, variables);
@@ -193,6 +194,42 @@ fn envelope(sequence: u32, name: &str) -> String {
     format!(
         r#"{{"type":"{name}","sequence":"{sequence}","time":"2026-01-02T03:04:05Z","data":{{"reason":"requested"}}}}"#
     )
+}
+
+#[test]
+fn a_difference_names_the_event_that_made_it() {
+    let at_version = |version: usize| {
+        let status = ["", "pending", "reserved", "cancelled"][version];
+        let shown = order(ID, status).replace("\"version\":1", &format!("\"version\":{version}"));
+        if version == 3 { shown.replace("\"lines\"", "\"cancel_reason\":\"requested\",\"lines\"") } else { shown }
+    };
+    let fake = Fake::start(move |_, request| match request.parameter("version") {
+        None => {
+            let names = ["order.created", "order.reserved", "order.cancelled"];
+            let items = (1..)
+                .zip(names)
+                .map(|(sequence, name)| envelope(sequence, name).replacen('{', &format!(r#"{{"id":"{ID}","#), 1));
+            json(200, format!(r#"{{"items":[{}]}}"#, items.collect::<Vec<_>>().join(",")))
+        }
+        Some("9") => problem(404, "not-found", "Not found"),
+        Some(version) => json(200, at_version(version.parse().unwrap())),
+    });
+    let variables = [("ORDER_URL", fake.url.as_str())];
+    let page = warren(&["order", "diff", ID, "1..3"], &variables);
+    assert_eq!(page.status, 0, "{}", page.err);
+    let lines: Vec<_> = page.out.lines().collect();
+    assert!(lines[2].starts_with("  2  order.reserved  2026-01-02T03:04:05.000Z"), "{}", page.out);
+    assert_eq!(lines[3].split_whitespace().collect::<Vec<_>>(), ["status", "pending", "->", "reserved"]);
+    assert!(page.out.contains("cancel_reason  none -> requested"), "{}", page.out);
+
+    let told = warren(&["order", "diff", ID, "2..", "--json"], &variables);
+    let told: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    let (steps, changes) = (told["steps"].as_array().unwrap(), &told["steps"][0]["changes"]);
+    assert_eq!((steps.len(), &steps[0]["event"], &steps[0]["version"]), (1, &"order.cancelled".into(), &3.into()));
+    assert_eq!(changes[1], serde_json::json!({"field": "status", "from": "reserved", "to": "cancelled"}));
+    assert_eq!((&told["from"], &told["to"]), (&2.into(), &3.into()));
+    let beyond = warren(&["order", "diff", ID, "1..9"], &variables);
+    assert_eq!((beyond.status, beyond.err.as_str()), (1, "warren: Not found: It is so. (404 not-found)\n"));
 }
 
 #[test]
