@@ -14,4 +14,5 @@ mod start;
 mod stop;
 mod stuck;
 mod topology;
+mod traces;
 mod tracing;
