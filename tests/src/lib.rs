@@ -20,6 +20,7 @@ pub mod system;
 
 pub mod broker;
 pub mod broker_user;
+pub mod collector;
 pub mod database;
 pub mod environment;
 pub mod http;

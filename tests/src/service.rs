@@ -28,7 +28,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(35);
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// Variables of the caller that would change what a test sets up.
-const CONFIGURATION: [&str; 31] = [
+const CONFIGURATION: [&str; 36] = [
     "HTTP_ADDR",
     "DATABASE_URL",
     "AMQP_URL",
@@ -56,6 +56,11 @@ const CONFIGURATION: [&str; 31] = [
     "LOG_FORMAT",
     "RUST_LOG",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_HEADERS",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_SERVICE_NAME",
+    "OTEL_TRACES_SAMPLER",
+    "OTEL_TRACES_SAMPLER_ARG",
     "WARREN_FAILPOINT",
     "WARREN_BREAK",
     "NO_COLOR",

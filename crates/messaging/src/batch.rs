@@ -14,6 +14,7 @@ use crate::fault::{Fault, classify, database_error, describe, in_time};
 use crate::handler::{AnyEvent, HandlerError, Key, Subscriptions};
 use crate::inbox;
 use crate::message::{ErrorKind, Failure};
+use crate::trace::{self, Span};
 use crate::tx::Database;
 use chrono::{DateTime, Utc};
 use contracts::envelope::Envelope;
@@ -66,16 +67,21 @@ impl Item {
     }
 }
 
-/// Reads a message as far as its handler needs it.
-pub(crate) fn decode(subscriptions: &Subscriptions, body: &[u8], redelivered: bool) -> Result<Item, Outcome> {
-    let read = catch_unwind(AssertUnwindSafe(|| read(subscriptions, body, redelivered)));
+/// Reads a message as far as its handler needs it. `span` becomes that of its processing.
+pub(crate) fn decode(
+    subscriptions: &Subscriptions,
+    body: &[u8],
+    redelivered: bool,
+    span: &mut Span,
+) -> Result<Item, Outcome> {
+    let read = catch_unwind(AssertUnwindSafe(|| read(subscriptions, body, redelivered, span)));
     read.unwrap_or_else(|_| {
         let (kind, error) = (ErrorKind::CrashedConsumer, "reading it panicked".to_owned());
         Err(Outcome::Retry(Failure { kind, error, handler: "decode" }))
     })
 }
 
-fn read(subscriptions: &Subscriptions, body: &[u8], redelivered: bool) -> Result<Item, Outcome> {
+fn read(subscriptions: &Subscriptions, body: &[u8], redelivered: bool, span: &mut Span) -> Result<Item, Outcome> {
     let failure = |kind, error: String, handler| Failure { kind, error, handler };
     if body.len() > MAX_EVENT_BYTES {
         let error = format!("{} bytes, of at most {MAX_EVENT_BYTES}", body.len());
@@ -89,7 +95,8 @@ fn read(subscriptions: &Subscriptions, body: &[u8], redelivered: bool) -> Result
             Outcome::Retry(failure(ErrorKind::UnsupportedVersion, error.to_string(), handler))
         }
     };
-    let envelope = Envelope::from_json(body).map_err(|error| outcome(error, "decode"))?;
+    let mut envelope = Envelope::from_json(body).map_err(|error| outcome(error, "decode"))?;
+    *span = trace::process(&mut envelope, subscriptions.service());
     let index =
         subscriptions.index_of(&envelope.event_type).ok_or_else(|| outcome(DecodeError::UnknownType, "decode"))?;
     let handler = subscriptions.handler(index);

@@ -18,6 +18,7 @@ use crate::event_log::LoggedEvent;
 use crate::follower::{self, Checkpoint};
 use crate::handler::Subscriptions;
 use crate::schedule::RetrySchedule;
+use crate::trace::Span;
 use crate::tx::Database;
 
 /// A database of its own for one test, on the server that `DATABASE_URL` names; dropped with the value.
@@ -208,7 +209,7 @@ async fn handle(listener: &Listener, schedule: &RetrySchedule, body: &[u8]) -> H
     let mut attempts = 0;
     let outcome = loop {
         attempts += 1;
-        let outcome = match decode(&listener.processor.subscriptions, body, false) {
+        let outcome = match decode(&listener.processor.subscriptions, body, false, &mut Span::default()) {
             Err(outcome) => outcome,
             Ok(item) => {
                 let outcomes = listener.processor.process(&[item]).await.expect("the database answers");

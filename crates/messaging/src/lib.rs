@@ -6,7 +6,7 @@
 //!
 //! Read it in this order.
 //!
-//! - What a service writes: [`tx`] (a transaction that one can publish from) and [`handler`].
+//! - What a service writes: [`tx`] (a transaction that one can publish from) and [`handler`]; [`trace`] is what is seen of it.
 //! - The PostgreSQL half, which never imports lapin: [`event_log`], [`follower`] (how the log is read), [`inbox`],
 //!   [`outbox`], `set_aside`, `batch` (how a batch of messages is handled), [`retention`], [`fault`].
 //! - The AMQP half, which never imports sqlx: [`schedule`], [`topology`], [`connection`], [`message`], [`publisher`], `depth`,
@@ -15,6 +15,7 @@
 
 pub mod context;
 pub mod handler;
+pub mod trace;
 pub mod tx;
 
 mod batch;

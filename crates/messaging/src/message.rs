@@ -50,6 +50,8 @@ pub mod header {
     pub const REPLAY: &str = "replay";
     /// The trace (W3C Trace Context).
     pub const TRACEPARENT: &str = "traceparent";
+    /// The span of the attempt that failed last, for the next one to link to; there when traces are recorded.
+    pub const FAILED_TRACEPARENT: &str = "failed-traceparent";
 }
 
 /// Why a message is a dead letter.
@@ -140,18 +142,24 @@ pub fn first(event: &LoggedEvent, service: Service) -> serde_json::Result<Outgoi
 }
 
 /// The copy for the next rung of the ladder.
-pub fn retry(delivery: &Delivery, service: Service, delay: std::time::Duration) -> Outgoing {
+///
+/// `span` is that of the attempt that failed.
+pub fn retry(delivery: &Delivery, service: Service, delay: std::time::Duration, span: Option<String>) -> Outgoing {
     let mut headers = kept_headers(delivery);
     put_history(&mut headers, delivery, &now());
+    put_attempt(&mut headers, span);
     headers.insert(header::ATTEMPT.into(), attempt_value(attempt(delivery).saturating_add(1)));
     copy(delivery, retry_exchange(service), delay_name(delay), headers)
 }
 
 /// The copy for the dead letters: body, properties and headers as they came, and what is known of the failure.
-pub fn dead(delivery: &Delivery, service: Service, failure: &Failure, host: &str) -> Outgoing {
+///
+/// `span` is that of the attempt that failed.
+pub fn dead(delivery: &Delivery, service: Service, failure: &Failure, host: &str, span: Option<String>) -> Outgoing {
     let mut headers = kept_headers(delivery);
     let now = now();
     put_history(&mut headers, delivery, &now);
+    put_attempt(&mut headers, span);
     headers.insert(header::ATTEMPT.into(), attempt_value(attempt(delivery)));
     for (name, value) in [
         (header::ERROR_KIND, failure.kind.as_str()),
@@ -199,6 +207,14 @@ pub fn attempt(delivery: &Delivery) -> u32 {
     u32::try_from(number).unwrap_or(1).max(1)
 }
 
+/// The span of the attempt at a delivery that failed last.
+pub(crate) fn failed_attempt(delivery: &Delivery) -> Option<String> {
+    match delivery.properties.headers().as_ref()?.inner().get(header::FAILED_TRACEPARENT) {
+        Some(AMQPValue::LongString(span)) => Some(span.to_string()),
+        _ => None,
+    }
+}
+
 /// The key with which a delivery was first published.
 pub fn original_routing_key(delivery: &Delivery) -> String {
     let headers = delivery.properties.headers().as_ref().map(FieldTable::inner);
@@ -211,6 +227,12 @@ pub fn original_routing_key(delivery: &Delivery) -> String {
 fn put_history(headers: &mut BTreeMap<ShortString, AMQPValue>, delivery: &Delivery, now: &str) {
     headers.insert(header::ORIGINAL_ROUTING_KEY.into(), text(&original_routing_key(delivery)));
     headers.entry(header::FIRST_FAILED_AT.into()).or_insert_with(|| text(now));
+}
+
+fn put_attempt(headers: &mut BTreeMap<ShortString, AMQPValue>, span: Option<String>) {
+    if let Some(span) = span {
+        headers.insert(header::FAILED_TRACEPARENT.into(), text(&span));
+    }
 }
 
 /// The sender's headers, without the broker's own, as many as fit a frame again.

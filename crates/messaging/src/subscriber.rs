@@ -21,10 +21,12 @@ use tracing::{info, warn};
 use crate::batch::{Hold, Item, Outcome, Processor, decode};
 use crate::connection::{Link, Session};
 use crate::failpoint;
+use crate::message::failed_attempt;
 use crate::metrics::Metrics;
 use crate::publisher::Outlet;
 use crate::runtime::Report;
 use crate::schedule::RetrySchedule;
+use crate::trace::Span;
 use settle::Settled;
 
 /// How long any single answer of the broker may take.
@@ -76,6 +78,7 @@ impl From<lapin::Error> for Stop {
 struct Arrived {
     delivery: Delivery,
     decoded: Result<usize, Outcome>,
+    span: Span,
 }
 
 impl Subscriber {
@@ -173,11 +176,13 @@ impl Subscriber {
         let arrived: Vec<Arrived> = deliveries
             .into_iter()
             .map(|delivery| {
-                let decoded = decode(&self.processor.subscriptions, &delivery.data, delivery.redelivered).map(|item| {
+                let (subscriptions, mut span) = (&self.processor.subscriptions, Span::default());
+                let decoded = decode(subscriptions, &delivery.data, delivery.redelivered, &mut span).map(|item| {
                     items.push(item);
                     items.len() - 1
                 });
-                Arrived { delivery, decoded }
+                span.link(|| failed_attempt(&delivery));
+                Arrived { delivery, decoded, span }
             })
             .collect();
         if failpoint::is_broken("ack-before-commit") {
@@ -186,9 +191,9 @@ impl Subscriber {
         let outcomes = self.outcomes(&items).await?;
         let settled: Vec<Settled> = arrived
             .into_iter()
-            .map(|Arrived { delivery, decoded }| match decoded {
-                Ok(index) => Settled { delivery, outcome: outcomes[index].clone(), time: Some(items[index].time()) },
-                Err(outcome) => Settled { delivery, outcome, time: None },
+            .map(|Arrived { delivery, decoded, span }| match decoded {
+                Ok(at) => Settled { delivery, outcome: outcomes[at].clone(), time: Some(items[at].time()), span },
+                Err(outcome) => Settled { delivery, outcome, time: None, span },
             })
             .collect();
         self.settle(settled, outlet, began).await

@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::event_log::{self, LoggedEvent};
 use crate::failpoint;
 use crate::outbox::Outbox;
+use crate::trace::Created;
 
 /// What an event's envelope weighs beside its data, at most: room for the longest texts that it may hold.
 const ENVELOPE_OVERHEAD: usize = 4 * 1024;
@@ -40,7 +41,15 @@ impl Database {
     /// When the database is away or no connection is free in time.
     pub async fn begin(&self, context: Context) -> sqlx::Result<Tx> {
         let inner = self.pool.begin().await?;
-        Ok(Tx { inner, outbox: Arc::clone(&self.outbox), context, now: None, events: Vec::new(), wake: Vec::new() })
+        Ok(Tx {
+            inner,
+            outbox: Arc::clone(&self.outbox),
+            context,
+            now: None,
+            events: Vec::new(),
+            created: Created::default(),
+            wake: Vec::new(),
+        })
     }
 
     /// The connections, for reading.
@@ -103,6 +112,7 @@ pub struct Tx {
     context: Context,
     now: Option<DateTime<Utc>>,
     events: Vec<LoggedEvent>,
+    created: Created,
     wake: Vec<Arc<Notify>>,
 }
 
@@ -120,17 +130,19 @@ impl Tx {
         }
         *head = head.next(self.now().await?);
         let id = EventId::new();
+        let subject = event.subject();
+        let traceparent = self.created.add(&self.context, E::TYPE, id, &subject);
         self.events.push(LoggedEvent {
             position: 0,
             id,
-            subject: event.subject(),
+            subject,
             sequence: head.sequence,
             event_type: E::TYPE.to_owned(),
             version: E::VERSION,
             time: head.time,
             correlation_id: self.context.correlation_id.clone(),
             causation_id: self.context.causation_id.clone(),
-            traceparent: self.context.traceparent.clone(),
+            traceparent,
             data,
         });
         Ok(id)
@@ -177,6 +189,7 @@ impl Tx {
         }
         failpoint::reach("before-commit");
         self.inner.commit().await?;
+        self.created.commit();
         failpoint::reach("after-commit");
         if count > 0 {
             self.outbox.appended(count);

@@ -13,7 +13,7 @@ mod wording;
 #[cfg(test)]
 mod tests;
 
-pub use args::{AuthArgs, DatabaseArgs, LogArgs, ShutdownArgs};
+pub use args::{AuthArgs, DatabaseArgs, LogArgs, SamplerName, ShutdownArgs, TracesArgs};
 pub use invocation::{Invocation, Service};
 
 use std::convert::Infallible;

@@ -19,6 +19,7 @@ pub mod health;
 pub mod healthcheck;
 pub mod metrics;
 pub mod telemetry;
+pub mod traces;
 
 #[cfg(test)]
 mod test_database;

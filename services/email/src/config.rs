@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use clap::{Args, Subcommand};
 use lettre::message::Mailbox;
 use messaging::settings::Settings;
-use service_kit::config::{self, AuthArgs, DatabaseArgs, LogArgs, Service, ShutdownArgs};
+use service_kit::config::{self, AuthArgs, DatabaseArgs, LogArgs, Service, ShutdownArgs, TracesArgs};
 
 use crate::mail::harmless;
 use crate::transport::target::Target;
@@ -73,6 +73,9 @@ pub struct Config {
     /// Its log.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Its traces.
+    #[command(flatten)]
+    pub traces: TracesArgs,
     /// Its stop.
     #[command(flatten)]
     pub shutdown: ShutdownArgs,

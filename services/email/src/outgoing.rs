@@ -5,6 +5,7 @@ use std::sync::Arc;
 use contracts::event::Event;
 use contracts::values::{CustomerId, OrderId};
 use messaging::handler::{HandlerError, Received};
+use messaging::trace;
 use messaging::tx::Tx;
 use tokio::sync::Notify;
 use tracing::info;
@@ -36,6 +37,7 @@ impl<'a> Draft<'a> {
             order_id: None,
             customer_id: None,
             correlation_id: received.context.correlation_id.clone(),
+            traceparent: if trace::is_on() { received.context.traceparent.clone() } else { None },
             message_id: String::new(),
             data: content.to_json(),
         };

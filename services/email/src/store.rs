@@ -34,6 +34,8 @@ pub struct NewMail {
     pub customer_id: Option<Uuid>,
     /// The same for all that one request set off.
     pub correlation_id: String,
+    /// The trace that it belongs to, if one is recorded.
+    pub traceparent: Option<String>,
     /// See [`crate::mail::message_id`].
     pub message_id: String,
     /// See [`crate::mail::Content::to_json`].
@@ -88,7 +90,8 @@ pub async fn queue(conn: &mut PgConnection, mails: Vec<NewMail>) -> sqlx::Result
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
     let (mut orders, mut customers, mut correlations) =
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
-    let (mut message_ids, mut data) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut traces, mut message_ids, mut data) =
+        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
     for mail in mails {
         ids.push(Uuid::now_v7());
         events.push(mail.event_id);
@@ -96,15 +99,17 @@ pub async fn queue(conn: &mut PgConnection, mails: Vec<NewMail>) -> sqlx::Result
         orders.push(mail.order_id);
         customers.push(mail.customer_id);
         correlations.push(mail.correlation_id);
+        traces.push(mail.traceparent);
         message_ids.push(mail.message_id);
         data.push(mail.data);
     }
     sqlx::query!(
         "with fresh as (
-             insert into mail (id, event_id, template, order_id, customer_id, correlation_id, message_id, data)
-             select id, event_id, template, order_id, customer_id, correlation_id, message_id, data::json
-             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[])
-                  as m (id, event_id, template, order_id, customer_id, correlation_id, message_id, data)
+             insert into mail (id, event_id, template, order_id, customer_id, correlation_id, message_id, data, traceparent)
+             select id, event_id, template, order_id, customer_id, correlation_id, message_id, data::json, traceparent
+             from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[],
+                         $9::text[])
+                  as m (id, event_id, template, order_id, customer_id, correlation_id, message_id, data, traceparent)
              on conflict (event_id, template) do nothing
              returning id, customer_id
          )
@@ -119,6 +124,7 @@ pub async fn queue(conn: &mut PgConnection, mails: Vec<NewMail>) -> sqlx::Result
         &correlations,
         &message_ids,
         &data,
+        &traces as &[Option<String>],
     )
     .execute(conn)
     .await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use messaging::settings::Settings;
-use service_kit::config::{self, AuthArgs, DatabaseArgs, LogArgs, Service, ShutdownArgs, duration};
+use service_kit::config::{self, AuthArgs, DatabaseArgs, LogArgs, Service, ShutdownArgs, TracesArgs, duration};
 
 /// What the program was asked to do.
 pub type Invocation = config::Invocation<Config, Task>;
@@ -70,6 +70,9 @@ pub struct Config {
     /// Its log.
     #[command(flatten)]
     pub log: LogArgs,
+    /// Its traces.
+    #[command(flatten)]
+    pub traces: TracesArgs,
     /// Its stop.
     #[command(flatten)]
     pub shutdown: ShutdownArgs,

@@ -8,12 +8,14 @@ use inventory::drift::Books;
 use inventory::{MIGRATIONS, handlers, housekeeping, http};
 use messaging::follower;
 use messaging::runtime::{self, Parts};
+use messaging::trace;
 use messaging::tx::Database;
 use service_kit::config::or_exit;
 use service_kit::health::{Health, watch_database};
 use service_kit::http::{Plumbing, finish, serve};
 use service_kit::lifecycle::Lifecycle;
 use service_kit::metrics::Metrics;
+use service_kit::traces::Traces;
 use service_kit::{config, database, drift, healthcheck, telemetry};
 use tokio::net::TcpListener;
 
@@ -48,6 +50,10 @@ async fn run(config: Config) -> ExitCode {
 
     let lifecycle = Lifecycle::new(config.shutdown.shutdown_timeout);
     let (health, metrics, stop) = (Health::new(), Metrics::new(), lifecycle.token());
+    let traces = or_exit(Traces::start(&config.traces, NAME, &metrics));
+    if traces.are_on() {
+        trace::turn_on();
+    }
     let database = Database::new(pool.clone(), Service::Inventory, config.messaging.outbox_max);
     let parts = Parts {
         settings: config.messaging,
@@ -67,5 +73,7 @@ async fn run(config: Config) -> ExitCode {
     let router = finish(http::routes(database), Plumbing { auth, health, metrics });
     lifecycle.spawn("http", serve(listener, router, stop, lifecycle.drain()));
     tracing::info!(%address, "serving");
-    lifecycle.wait().await
+    let code = lifecycle.wait().await;
+    traces.finish().await;
+    code
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use contracts::event::Service;
 use messaging::follower;
 use messaging::runtime::{self, Parts};
+use messaging::trace;
 use messaging::tx::Database;
 use order::config::{Config, EventsTask, Invocation, Task};
 use order::desk::Desk;
@@ -21,6 +22,7 @@ use service_kit::health::{Health, watch_database};
 use service_kit::http::{Plumbing, finish, serve};
 use service_kit::lifecycle::Lifecycle;
 use service_kit::metrics::Metrics;
+use service_kit::traces::Traces;
 use service_kit::{config, database, drift, healthcheck, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -58,6 +60,10 @@ async fn run(config: Config) -> ExitCode {
 
     let lifecycle = Lifecycle::new(config.shutdown.shutdown_timeout);
     let (health, metrics, stop) = (Health::new(), Metrics::new(), lifecycle.token());
+    let traces = or_exit(Traces::start(&config.traces, NAME, &metrics));
+    if traces.are_on() {
+        trace::turn_on();
+    }
     let database = Database::new(pool.clone(), Service::Order, config.messaging.outbox_max);
     let intents = Arc::new(Notify::new());
     let messaging_metrics = metrics.register(messaging::metrics::Metrics::register);
@@ -105,5 +111,7 @@ async fn run(config: Config) -> ExitCode {
     let router = finish(routes(http), Plumbing { auth, health, metrics });
     lifecycle.spawn("http", serve(listener, router, stop, lifecycle.drain()));
     tracing::info!(%address, "serving");
-    lifecycle.wait().await
+    let code = lifecycle.wait().await;
+    traces.finish().await;
+    code
 }

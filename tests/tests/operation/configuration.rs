@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 /// Every variable that the interface promises, and whose it is; empty where all have it.
-const VARIABLES: [(&str, &[&str]); 25] = [
+const VARIABLES: [(&str, &[&str]); 29] = [
     ("HTTP_ADDR", &[]),
     ("DATABASE_URL", &[]),
     ("AMQP_URL", &[]),
@@ -37,10 +37,14 @@ const VARIABLES: [(&str, &[&str]); 25] = [
     ("EMAIL_FROM", &["email"]),
     ("EMAIL_OPS", &["email"]),
     ("LOG_FORMAT", &[]),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", &[]),
+    ("OTEL_SERVICE_NAME", &[]),
+    ("OTEL_TRACES_SAMPLER", &[]),
+    ("OTEL_TRACES_SAMPLER_ARG", &[]),
 ];
 
 /// Values that are wrong; empty is unset.
-const WRONG: [(&str, &str, &str); 30] = [
+const WRONG: [(&str, &str, &str); 33] = [
     ("order", "HTTP_ADDR", "nonsense"),
     ("order", "DATABASE_URL", ""),
     ("order", "DATABASE_URL", "mysql://h/d"),
@@ -71,6 +75,9 @@ const WRONG: [(&str, &str, &str); 30] = [
     ("email", "EMAIL_FROM", "nobody"),
     ("email", "EMAIL_OPS", "nobody"),
     ("order", "LOG_FORMAT", "xml"),
+    ("order", "OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317"),
+    ("inventory", "OTEL_TRACES_SAMPLER", "sometimes"),
+    ("email", "OTEL_TRACES_SAMPLER_ARG", "2"),
 ];
 
 /// How long a service may take to find out that its configuration is wrong.

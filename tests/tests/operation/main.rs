@@ -15,4 +15,5 @@ mod start;
 mod stop;
 mod stuck;
 mod topology;
+mod traces;
 mod tracing;

@@ -13,6 +13,7 @@ use crate::event_log::LoggedEvent;
 use crate::follower::PAGE;
 use crate::message::{Outgoing, first};
 use crate::publisher::{Outlet, Verdict};
+use crate::trace;
 
 /// Publishes events until each has a verdict, however long the broker is away or full.
 ///
@@ -81,8 +82,9 @@ impl<'a> Window<'a> {
         let published = match self.outlet.open(&self.relay.shutdown).await.ok_or(Stop::Shutdown)? {
             Ok(publisher) => {
                 self.breaker.probing();
-                let began = Instant::now();
+                let (began, spans) = (Instant::now(), trace::publish(window));
                 let published = self.outlet.publish(publisher, &messages).await;
+                trace::published(spans, &published);
                 if published.is_ok() {
                     self.relay.metrics.confirm_seconds.observe(began.elapsed().as_secs_f64());
                 }

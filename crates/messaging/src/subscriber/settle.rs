@@ -22,6 +22,7 @@ use crate::message::{ErrorKind, Failure, Outgoing, attempt, dead, is_replayed, r
 use crate::metrics::{Processed, Queue};
 use crate::publisher::{Outlet, Verdict};
 use crate::schedule::delay_name;
+use crate::trace::Span;
 
 /// A delivery and what became of it.
 pub(super) struct Settled {
@@ -29,6 +30,8 @@ pub(super) struct Settled {
     pub(super) outcome: Outcome,
     /// When its event happened, if that could be read.
     pub(super) time: Option<DateTime<Utc>>,
+    /// Its processing.
+    pub(super) span: Span,
 }
 
 impl Subscriber {
@@ -47,12 +50,12 @@ impl Subscriber {
             self.acknowledge(settled.last().map(|settled| &settled.delivery)).await?;
         }
         failpoint::reach("after-ack");
-        self.count(&settled, began);
+        self.count(&mut settled, began);
         Ok(())
     }
 
     /// The copy that a failed message leaves before it is acknowledged. After the last rung a failure is for good.
-    fn copy(&self, Settled { delivery, outcome, .. }: &mut Settled) -> Option<Outgoing> {
+    fn copy(&self, Settled { delivery, outcome, span, .. }: &mut Settled) -> Option<Outgoing> {
         let attempt = attempt(delivery);
         let delay = match outcome {
             // an operator watches what he replays: he is told at once, and not after another climb of the ladder
@@ -74,6 +77,7 @@ impl Subscriber {
         let Identity { event, message_id, subject, correlation_id } = Identity::of(delivery, *kind);
         let (order_id, subject) = if is_about_an_order(event) { (subject, None) } else { (None, subject) };
         let kind = kind.as_str();
+        span.fail(kind, error);
         match delay {
             Some(delay) => {
                 warn!(
@@ -81,7 +85,7 @@ impl Subscriber {
                     event, subject, message_id, handler, kind, error, next, correlation_id, "message failed"
                 );
                 self.metrics.retries.get_or_create(&Queue { queue: self.queue() }).inc();
-                Some(retry(delivery, service, delay))
+                Some(retry(delivery, service, delay, span.traceparent()))
             }
             None => {
                 error!(
@@ -89,7 +93,7 @@ impl Subscriber {
                     event, subject, message_id, handler, kind, error, next, correlation_id, "message failed"
                 );
                 self.metrics.dead_letters.get_or_create(&Queue { queue: self.queue() }).inc();
-                Some(dead(delivery, service, failure, &self.host))
+                Some(dead(delivery, service, failure, &self.host, span.traceparent()))
             }
         }
     }
@@ -159,10 +163,10 @@ impl Subscriber {
         }
     }
 
-    fn count(&self, settled: &[Settled], began: Instant) {
+    fn count(&self, settled: &mut [Settled], began: Instant) {
         self.metrics.processing_seconds.observe(began.elapsed().as_secs_f64());
         let now = Utc::now();
-        for Settled { delivery, outcome, time } in settled {
+        for Settled { delivery, outcome, time, span } in settled {
             if let Outcome::Retry(failure) | Outcome::Dead(failure) = outcome
                 && failure.kind == ErrorKind::UnknownType
             {
@@ -174,6 +178,7 @@ impl Subscriber {
                 Outcome::Retry(_) => "retry",
                 Outcome::Dead(_) => "dead",
             };
+            span.end(outcome, || attempt(delivery));
             let event = known_event(delivery);
             self.metrics.processed.get_or_create(&Processed { queue: self.queue(), event, outcome }).inc();
             if let Some(time) = time {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Secret;
 use crate::http::auth::Authenticator;
 use crate::telemetry::Format;
+use crate::traces::Collector;
 
 /// An HS256 key shorter than the hash is a warning: RFC 7518, section 3.2, asks for 256 bits.
 const HS256_MIN_BYTES: usize = 32;
@@ -86,6 +87,50 @@ pub struct LogArgs {
     /// How log lines look: pretty or json; pretty on a terminal, else json, when unset (level by RUST_LOG)
     #[arg(long, env = "LOG_FORMAT", value_enum)]
     pub log_format: Option<Format>,
+}
+
+/// Traces.
+#[derive(Clone, Debug, clap::Args)]
+pub struct TracesArgs {
+    /// Where traces go: the base address of an OTLP/HTTP collector, http://HOST:4318; nowhere when unset
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
+    pub otel_exporter_otlp_endpoint: Option<Collector>,
+
+    /// What this service is called in traces; as it is called anyway when unset
+    #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]
+    pub otel_service_name: Option<String>,
+
+    /// Which traces are recorded; the parentbased ones follow a caller that has decided
+    #[arg(
+        long,
+        env = "OTEL_TRACES_SAMPLER",
+        value_name = "SAMPLER",
+        value_enum,
+        default_value = "parentbased_always_on"
+    )]
+    pub otel_traces_sampler: SamplerName,
+
+    /// The share of traces that those samplers record that are named after a ratio: 0 to 1
+    #[arg(long, env = "OTEL_TRACES_SAMPLER_ARG", value_name = "RATIO", default_value_t = 1.0, value_parser = ratio)]
+    pub otel_traces_sampler_arg: f64,
+}
+
+/// The samplers of OpenTelemetry's specification, by their names there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the specification describes them, and their names do")]
+pub enum SamplerName {
+    AlwaysOn,
+    AlwaysOff,
+    Traceidratio,
+    ParentbasedAlwaysOn,
+    ParentbasedAlwaysOff,
+    ParentbasedTraceidratio,
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+    ratio.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
 /// The stop.

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
+use opentelemetry::trace::{SpanContext, SpanId, TraceFlags, TraceId, TraceState};
 use uuid::Uuid;
 
 use super::problem::Problem;
@@ -35,11 +36,23 @@ impl RequestContext {
             _ => Uuid::now_v7().to_string(),
         };
         let (trace_id, flags) = match text(TRACEPARENT).and_then(parse) {
-            Some((trace_id, flags)) => (trace_id.to_owned(), flags),
+            Some((trace_id, _, flags)) => (trace_id.to_owned(), flags),
             None => (Uuid::new_v4().simple().to_string(), SAMPLED),
         };
         RequestContext { request_id, traceparent: format!("00-{trace_id}-{}-{flags:02x}", span_id()) }
     }
+}
+
+/// The caller's place in a trace, if it sent a valid one.
+pub(super) fn caller(headers: &HeaderMap) -> Option<SpanContext> {
+    let (trace_id, span_id, flags) = parse(headers.get(TRACEPARENT)?.to_str().ok()?)?;
+    let (trace_id, span_id) = (TraceId::from_hex(trace_id).ok()?, SpanId::from_hex(span_id).ok()?);
+    Some(SpanContext::new(trace_id, span_id, TraceFlags::new(flags), true, TraceState::NONE))
+}
+
+/// A place in a trace, as the standard writes it.
+pub(super) fn traceparent(span: &SpanContext) -> String {
+    format!("00-{}-{}-{:02x}", span.trace_id(), span.span_id(), span.trace_flags() & TraceFlags::SAMPLED)
 }
 
 /// The trace flag that asks for the trace to be recorded.
@@ -50,8 +63,8 @@ pub(crate) fn is_visible_ascii(text: &str, max: usize) -> bool {
     (1..=max).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Trace id and flags of a `traceparent`; a version after 00 may have more parts, which are ignored as the standard asks.
-fn parse(header: &str) -> Option<(&str, u8)> {
+/// Trace id, parent id and flags of a `traceparent`; a version after 00 may have more parts, which are ignored as the standard asks.
+fn parse(header: &str) -> Option<(&str, &str, u8)> {
     let mut parts = header.split('-');
     let (version, trace_id, parent_id, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let is_hex = |text: &str, len| text.len() == len && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -61,7 +74,7 @@ fn parse(header: &str) -> Option<(&str, u8)> {
         return None;
     }
     // Only the flag that version 00 defines goes on.
-    Some((trace_id, u8::from_str_radix(flags, 16).ok()? & SAMPLED))
+    Some((trace_id, parent_id, u8::from_str_radix(flags, 16).ok()? & SAMPLED))
 }
 
 fn span_id() -> String {

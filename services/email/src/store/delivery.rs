@@ -23,6 +23,8 @@ pub struct Claimed {
     pub customer_id: Option<Uuid>,
     /// The same for all that one request set off.
     pub correlation_id: String,
+    /// The trace that it belongs to, if one was recorded.
+    pub traceparent: Option<String>,
     /// The same at every sending.
     pub message_id: String,
     /// See [`crate::mail::Content::from_json`].
@@ -111,7 +113,8 @@ pub async fn claim(conn: &mut PgConnection, sender: i32, limit: usize) -> sqlx::
                update delivery set sender = $1, claimed_at = now() from due where delivery.mail_id = due.mail_id
                returning delivery.mail_id
            )
-           select mail.id, template, order_id, mail.customer_id, correlation_id, message_id, data::text as "data!", attempts,
+           select mail.id, template, order_id, mail.customer_id, correlation_id, traceparent, message_id,
+                  data::text as "data!", attempts,
                   status = 'in-doubt' as "in_doubt!", name as "name?", email as "email?"
            from claimed join mail on mail.id = claimed.mail_id left join recipient using (customer_id)"#,
         sender,
@@ -127,6 +130,7 @@ pub async fn claim(conn: &mut PgConnection, sender: i32, limit: usize) -> sqlx::
             order_id: row.order_id.map(OrderId),
             customer_id: row.customer_id,
             correlation_id: row.correlation_id,
+            traceparent: row.traceparent,
             message_id: row.message_id,
             data: row.data,
             attempts: row.attempts,

@@ -8,6 +8,7 @@
 mod gate;
 mod lanes;
 mod results;
+mod spans;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,7 @@ use crate::saga::SagaError;
 use crate::store;
 use gate::{Gate, Probe};
 use lanes::Lanes;
+use spans::Calls;
 
 /// How long a claim is somebody's own: longer than any call to a provider may take. What a process that died held is taken
 /// over after it.
@@ -78,10 +80,10 @@ impl<P: PaymentProvider> Payments<P> {
                 continue;
             }
             complained = false;
-            for batch in by_task_and_method(jobs) {
+            for mut batch in by_task_and_method(jobs) {
                 let (worker, probing) = (Arc::clone(&self), probe.is_some());
                 let method = batch[0].intent.method.clone();
-                let done = lanes.start(method, async move { worker.finish(&batch, probing).await });
+                let done = lanes.start(method, async move { worker.finish(&mut batch, probing).await });
                 if probing {
                     shutdown.run_until_cancelled(done.cancelled()).await;
                 }
@@ -101,8 +103,8 @@ impl<P: PaymentProvider> Payments<P> {
         let probe = self.gate().probe();
         let jobs = self.claim(&[], probe.as_ref()).await?;
         let count = jobs.len();
-        for batch in by_task_and_method(jobs) {
-            self.call(&batch, probe.is_some()).await?;
+        for mut batch in by_task_and_method(jobs) {
+            self.call(&mut batch, probe.is_some()).await?;
         }
         Ok(count)
     }
@@ -125,13 +127,14 @@ impl<P: PaymentProvider> Payments<P> {
     }
 
     /// Calls the provider and stores what it says. A result that cannot be stored is asked for again when the claim ends.
-    async fn finish(&self, batch: &[Job], probing: bool) {
+    async fn finish(&self, batch: &mut [Job], probing: bool) {
         if let Err(error) = self.call(batch, probing).await {
             warn!(%error, payments = batch.len(), "payment results not stored; asking again when the claim ends");
         }
     }
 
-    async fn call(&self, batch: &[Job], probing: bool) -> Result<(), SagaError> {
+    async fn call(&self, batch: &mut [Job], probing: bool) -> Result<(), SagaError> {
+        let calls = Calls::begin(batch);
         let Some(first) = batch.first() else { return Ok(()) };
         let intents: Vec<_> = batch.iter().map(|job| job.intent.clone()).collect();
         let asked = async {
@@ -143,6 +146,7 @@ impl<P: PaymentProvider> Payments<P> {
         let reason = match tokio::time::timeout(CALL_TIMEOUT, asked).await {
             Ok(Ok(answers)) => {
                 failpoint::reach("after-provider-call");
+                calls.answered(&answers);
                 if self.gate().succeeded() {
                     info!("payment provider is back");
                 }
@@ -151,6 +155,7 @@ impl<P: PaymentProvider> Payments<P> {
             Ok(Err(unreachable)) => unreachable.to_string(),
             Err(_) => "no answer in time".to_owned(),
         };
+        calls.unanswered(&reason);
         let (wait, opened) = self.gate().failed(&first.intent.payment_id, probing);
         if opened {
             warn!(reason, "payment provider is away; payments wait");

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use lettre::message::Mailbox;
 use messaging::failpoint;
+use messaging::trace::Span;
 use tokio::sync::Semaphore;
 
 use super::brake::Gate;
@@ -75,7 +76,9 @@ impl Desk {
             Err(why) => return HandedOver::Impossible { why, to: Some(address) },
         };
         failpoint::reach("after-claim");
+        let span = begin(mail, template);
         let answer = self.transport.hand_over(&letter).await;
+        end(span, &answer);
         failpoint::reach("after-data");
         if matches!(answer, Answer::Unavailable(_) | Answer::Lost(_)) {
             self.gate.shut();
@@ -104,5 +107,27 @@ impl Desk {
         let to = Mailbox::new(Some(name.to_owned()), email);
         let letter = letter::compose(&rendered, &self.from, to, &mail.message_id)?;
         Ok(Written { letter, html: rendered.html })
+    }
+}
+
+/// The handing over as a span.
+fn begin(mail: &Claimed, template: Template) -> Span {
+    let mut span = Span::call("hand over mail", "mail-server", mail.traceparent.as_deref());
+    span.set("warren.mail.template", template.as_str());
+    span.set("warren.attempt", i64::from(mail.attempts) + 1);
+    if let Some(order_id) = mail.order_id.filter(|_| span.is_recording()) {
+        span.set("warren.order_id", order_id.to_string());
+    }
+    span
+}
+
+/// What the server said stays in the log of mails: it may be about the address.
+fn end(mut span: Span, answer: &Answer) {
+    match answer {
+        Answer::Accepted => {}
+        Answer::Deferred(_) => span.fail("deferred", "not taken now"),
+        Answer::Refused(_) => span.fail("refused", "not taken, ever"),
+        Answer::Unavailable(_) => span.fail("unavailable", "not reached"),
+        Answer::Lost(_) => span.fail("lost", "the answer was lost"),
     }
 }

@@ -106,6 +106,7 @@ mod tests {
             order_id: None,
             customer_id: None,
             correlation_id: "c".to_owned(),
+            traceparent: None,
             message_id: "<m>".to_owned(),
             data: "{}".to_owned(),
             attempts,
