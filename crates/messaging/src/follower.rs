@@ -12,7 +12,7 @@ mod standing;
 
 use sqlx::PgConnection;
 
-use crate::event_log::{LoggedEvent, logged_event};
+use crate::event_log::LoggedEvent;
 
 pub use rebase::{rebase, rebase_report};
 pub use standing::{Standing, forget, standings};
@@ -42,8 +42,10 @@ impl Checkpoint {
 /// Rows that were read, and where the follower stands once it has dealt with all of them.
 #[derive(Debug)]
 pub struct Page {
-    /// The rows, by position.
+    /// The rows that were asked for, by position.
     pub events: Vec<LoggedEvent>,
+    /// How many rows were passed, those of other types included.
+    pub passed: usize,
     /// The checkpoint after the last of them.
     pub after: Checkpoint,
 }
@@ -51,7 +53,7 @@ pub struct Page {
 impl Page {
     /// Whether there may be more to read at once.
     pub fn is_full(&self) -> bool {
-        self.events.len() == PAGE
+        self.passed == PAGE
     }
 }
 
@@ -131,9 +133,57 @@ pub async fn prepare(conn: &mut PgConnection, local: bool) -> sqlx::Result<()> {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn read(conn: &mut PgConnection, checkpoint: &Checkpoint) -> sqlx::Result<Page> {
+    read_types(conn, checkpoint, None).await
+}
+
+/// Passes the rows after `checkpoint`, at most [`PAGE`], and reads those of some types, or all.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn read_types(
+    conn: &mut PgConnection,
+    checkpoint: &Checkpoint,
+    types: Option<&[&str]>,
+) -> sqlx::Result<Page> {
     match &checkpoint.next {
-        None => open_window(conn, checkpoint).await,
-        Some(next) => continue_window(conn, checkpoint, next).await,
+        None => open_window(conn, checkpoint, types).await,
+        Some(next) => continue_window(conn, checkpoint, next, types).await,
+    }
+}
+
+/// A row of a page. One without an event tells how far the page goes where it holds no other.
+struct Row {
+    passed: i64,
+    last: Option<i64>,
+    position: Option<i64>,
+    id: Option<uuid::Uuid>,
+    subject: Option<String>,
+    sequence: Option<i64>,
+    event_type: Option<String>,
+    version: Option<i16>,
+    time: Option<chrono::DateTime<chrono::Utc>>,
+    correlation_id: Option<String>,
+    causation_id: Option<String>,
+    traceparent: Option<String>,
+    data: Option<String>,
+    next: String,
+}
+
+impl Row {
+    fn event(self) -> Option<LoggedEvent> {
+        Some(LoggedEvent {
+            position: self.position?,
+            id: contracts::values::EventId(self.id?),
+            subject: self.subject?,
+            sequence: self.sequence?,
+            event_type: self.event_type?,
+            version: u16::try_from(self.version?).unwrap_or(u16::MAX),
+            time: self.time?,
+            correlation_id: self.correlation_id?,
+            causation_id: self.causation_id,
+            traceparent: self.traceparent,
+            data: self.data?,
+        })
     }
 }
 
@@ -141,71 +191,70 @@ pub async fn read(conn: &mut PgConnection, checkpoint: &Checkpoint) -> sqlx::Res
 /// `prev`, or were running when it was taken.
 ///
 /// Few rows as a rule, found by transaction id.
-async fn open_window(conn: &mut PgConnection, checkpoint: &Checkpoint) -> sqlx::Result<Page> {
-    let rows = sqlx::query!(
+async fn open_window(conn: &mut PgConnection, checkpoint: &Checkpoint, types: Option<&[&str]>) -> sqlx::Result<Page> {
+    let rows = sqlx::query_as!(
+        Row,
         r#"with fresh as materialized (
                select position from event where xid >= pg_snapshot_xmax($1::text::pg_snapshot)
                union all
                select position from pg_snapshot_xip($1::text::pg_snapshot) as running (xid) join event using (xid)
            ),
-           page as materialized (select position from fresh order by position limit 1000)
-           select pg_current_snapshot()::text as "next!", position as "position?", id as "id?", subject as "subject?",
-                  sequence as "sequence?", type as "event_type?", version as "version?", time as "time?",
-                  correlation_id as "correlation_id?", causation_id, traceparent, data::text as "data?"
-           from (select) as one left join (page join event using (position)) on true order by position"#,
+           page as materialized (select position from fresh order by position limit 1000),
+           whole as materialized (select count(*) as passed, max(position) as last from page)
+           select passed as "passed!", last, pg_current_snapshot()::text as "next!", position as "position?", id as "id?",
+                  subject as "subject?", sequence as "sequence?", type as "event_type?", version as "version?",
+                  time as "time?", correlation_id as "correlation_id?", causation_id, traceparent, data::text as "data?"
+           from whole left join (page join event using (position)) on $2::text[] is null or type = any($2)
+           order by position"#,
         checkpoint.prev,
+        types as Option<&[&str]>,
     )
     .fetch_all(conn)
     .await?;
-    let next = rows.first().map(|row| row.next.clone());
-    let events: Vec<_> = rows
-        .into_iter()
-        .filter_map(|row| {
-            Some(LoggedEvent {
-                position: row.position?,
-                id: contracts::values::EventId(row.id?),
-                subject: row.subject?,
-                sequence: row.sequence?,
-                event_type: row.event_type?,
-                version: u16::try_from(row.version?).unwrap_or(u16::MAX),
-                time: row.time?,
-                correlation_id: row.correlation_id?,
-                causation_id: row.causation_id,
-                traceparent: row.traceparent,
-                data: row.data?,
-            })
-        })
-        .collect();
-    Ok(page(checkpoint.prev.clone(), next.unwrap_or_else(|| checkpoint.prev.clone()), events))
+    let next = rows.first().map_or_else(|| checkpoint.prev.clone(), |row| row.next.clone());
+    Ok(page(checkpoint.prev.clone(), next, rows))
 }
 
 /// Reads the next page of a window that did not fit one page: along the positions, which costs the same however much is
 /// left. The range of transaction ids would name the whole window again, so it is kept out of the planner's reach.
-async fn continue_window(conn: &mut PgConnection, checkpoint: &Checkpoint, next: &str) -> sqlx::Result<Page> {
-    let rows = sqlx::query!(
-        r#"select position, id, subject, sequence, type as event_type, version, time, correlation_id, causation_id,
-                  traceparent, data::text as "data!"
-           from event
-           where position > $3
-             and pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
-             and not pg_visible_in_snapshot(xid, $1::text::pg_snapshot)
-           order by position limit 1000"#,
+async fn continue_window(
+    conn: &mut PgConnection,
+    checkpoint: &Checkpoint,
+    next: &str,
+    types: Option<&[&str]>,
+) -> sqlx::Result<Page> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"with page as materialized (
+               select * from event
+               where position > $3
+                 and pg_visible_in_snapshot(xid, $2::text::pg_snapshot)
+                 and not pg_visible_in_snapshot(xid, $1::text::pg_snapshot)
+               order by position limit 1000
+           ),
+           whole as materialized (select count(*) as passed, max(position) as last from page)
+           select passed as "passed!", last, $2 as "next!", position as "position?", id as "id?", subject as "subject?",
+                  sequence as "sequence?", type as "event_type?", version as "version?", time as "time?",
+                  correlation_id as "correlation_id?", causation_id, traceparent, data::text as "data?"
+           from whole left join page on $4::text[] is null or type = any($4)
+           order by position"#,
         checkpoint.prev,
         next,
         checkpoint.position,
+        types as Option<&[&str]>,
     )
     .fetch_all(conn)
     .await?;
-    let events = rows.into_iter().map(|row| logged_event!(row)).collect();
-    Ok(page(checkpoint.prev.clone(), next.to_owned(), events))
+    Ok(page(checkpoint.prev.clone(), next.to_owned(), rows))
 }
 
-fn page(prev: String, next: String, events: Vec<LoggedEvent>) -> Page {
-    let after = match events.last() {
-        Some(last) if events.len() == PAGE => Checkpoint { prev, next: Some(next), position: last.position },
+fn page(prev: String, next: String, rows: Vec<Row>) -> Page {
+    let (passed, last) = rows.first().map_or((0, None), |row| (usize::try_from(row.passed).unwrap_or(0), row.last));
+    let after = match last {
+        Some(position) if passed == PAGE => Checkpoint { prev, next: Some(next), position },
         _ => Checkpoint { prev: next, next: None, position: 0 },
     };
-    Page { events, after }
+    Page { events: rows.into_iter().filter_map(Row::event).collect(), passed, after }
 }
 
 /// Takes a follower for this transaction, so that only one copy of a service moves it; makes it where there is none.

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tracing::warn;
 
 use crate::order::command::Command;
-use crate::saga::{Moved, Step, advance};
+use crate::saga::{self, Moved, Step};
 use crate::store;
 
 /// All subscriptions of the service. `intents` wakes the payment worker.
@@ -49,7 +49,9 @@ impl Locker for LockOrders {
 async fn answer(tx: &mut Tx, steps: Vec<(OrderId, Context)>, command: &Command) -> Result<(), HandlerError> {
     let step = |(order_id, context): (OrderId, Context)| Step { order_id, command: command.clone(), context };
     let steps: Vec<Step> = steps.into_iter().map(step).collect();
-    let moved = advance(tx, &steps).await?;
+    // the subscriber has locked them for the whole batch
+    let orders = store::order::read(tx, &saga::ids(&steps)).await?;
+    let moved = saga::advance_locked(tx, orders, &steps).await?;
     let unknown: Vec<&Step> =
         steps.iter().zip(moved).filter(|(_, moved)| *moved == Moved::Unknown).map(|(step, _)| step).collect();
     if unknown.is_empty() {

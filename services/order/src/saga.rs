@@ -82,7 +82,7 @@ struct PaymentWork {
     refund: Vec<Intent>,
 }
 
-/// Obeys `steps` in order and returns what became of each.
+/// Locks the orders of `steps`, obeys the steps in order, and returns what became of each.
 ///
 /// # Errors
 /// When the database or the log refuse; the transaction is then good for nothing but being dropped.
@@ -90,11 +90,25 @@ pub async fn advance(tx: &mut Tx, steps: &[Step]) -> Result<Vec<Moved>, SagaErro
     if steps.is_empty() {
         return Ok(Vec::new());
     }
+    let orders = store::order::lock(tx, &ids(steps)).await?;
+    advance_locked(tx, orders, steps).await
+}
+
+/// The orders of `steps`, each once.
+pub fn ids(steps: &[Step]) -> Vec<OrderId> {
     let mut ids: Vec<OrderId> = steps.iter().map(|step| step.order_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let mut orders: HashMap<OrderId, Order> =
-        store::order::lock(tx, &ids).await?.into_iter().map(|order| (order.id, order)).collect();
+    ids
+}
+
+/// Obeys `steps` in order and returns what became of each. `orders` are those of the steps, locked by this transaction and
+/// read since; one that is not among them does not exist.
+///
+/// # Errors
+/// When the database or the log refuse; the transaction is then good for nothing but being dropped.
+pub async fn advance_locked(tx: &mut Tx, orders: Vec<Order>, steps: &[Step]) -> Result<Vec<Moved>, SagaError> {
+    let mut orders: HashMap<OrderId, Order> = orders.into_iter().map(|order| (order.id, order)).collect();
     let mut work = PaymentWork::default();
     let mut changed = Vec::new();
     let mut moved = Vec::with_capacity(steps.len());

@@ -39,6 +39,9 @@ pub trait Projection: Send + Sync {
     /// The table that it keeps, and nobody else writes.
     fn table(&self) -> &'static str;
 
+    /// The types of the events that it is made of. It sees no others.
+    fn events(&self) -> &'static [&'static str];
+
     /// Adds what `events`, in the order of the log, mean for the read model.
     fn apply<'a>(&'a self, conn: &'a mut PgConnection, events: &'a [LoggedEvent]) -> BoxFuture<'a, sqlx::Result<()>>;
 }
@@ -87,8 +90,8 @@ pub async fn step(projection: &dyn Projection, pool: &PgPool) -> Result<bool, Fo
     }
     follower::prepare(&mut tx, true).await?;
     let checkpoint = follower::load(&mut tx, projection.name(), Service::Order.name()).await?;
-    let page = follower::read(&mut tx, &checkpoint).await?;
-    if page.events.is_empty() {
+    let page = follower::read_types(&mut tx, &checkpoint, Some(projection.events())).await?;
+    if page.passed == 0 {
         return Ok(false);
     }
     projection.apply(&mut tx, &page.events).await?;

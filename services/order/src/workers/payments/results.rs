@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contracts::values::OrderId;
-use messaging::tx::{Database, Tx};
+use messaging::tx::Database;
 use tokio::sync::Notify;
 use tracing::warn;
 
 use crate::order::command::{Command, PaymentResult};
 use crate::payment::{Answer, Job, Task};
-use crate::saga::{SagaError, Step, advance, nobody};
+use crate::saga::{SagaError, Step, advance_locked, nobody};
 use crate::store;
 use crate::store::payment::Settled;
 
@@ -40,9 +40,11 @@ pub(super) async fn store(
 
 async fn commit(database: &Database, intents: &Arc<Notify>, answered: &[(&Job, Answer)]) -> Result<(), SagaError> {
     let mut tx = database.begin(nobody()).await?;
-    lock_orders(&mut tx, answered.iter().map(|(job, _)| *job)).await?;
+    // Orders are locked before payments, here as everywhere, and those that take no step too: what becomes of a payment
+    // depends on its order.
+    let orders = store::order::lock(&mut tx, &order_ids(answered.iter().map(|(job, _)| *job))).await?;
     let steps: Vec<Step> = answered.iter().filter_map(|(job, answer)| step(job, answer)).collect();
-    advance(&mut tx, &steps).await?;
+    advance_locked(&mut tx, orders, &steps).await?;
     let settled: Vec<Settled> = answered.iter().map(|(job, answer)| settled(job, answer)).collect();
     store::payment::settle(&mut tx, &settled).await?;
     store::outage::end(&mut tx).await?;
@@ -71,17 +73,14 @@ fn tell(job: &Job, wait: Duration) {
 pub(super) async fn keep_in_doubt(database: &Database, batch: &[Job], wait: Duration) -> Result<(), SagaError> {
     let ids: Vec<String> = batch.iter().map(|job| job.intent.payment_id.clone()).collect();
     let mut tx = database.begin(nobody()).await?;
-    lock_orders(&mut tx, batch.iter()).await?;
+    store::order::lock_only(&mut tx, &order_ids(batch.iter())).await?;
     store::payment::keep_in_doubt(&mut tx, &ids, wait).await?;
     store::outage::begin(&mut tx).await?;
     Ok(tx.commit().await?)
 }
 
-/// Orders are locked before payments, here as everywhere, and those that take no step too: what becomes of a payment
-/// depends on its order.
-async fn lock_orders(tx: &mut Tx, jobs: impl Iterator<Item = &Job>) -> sqlx::Result<()> {
-    let ids: Vec<OrderId> = jobs.map(|job| job.intent.order_id).collect();
-    store::order::lock_only(tx, &ids).await
+fn order_ids<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<OrderId> {
+    jobs.map(|job| job.intent.order_id).collect()
 }
 
 /// What an answer makes of the order.

@@ -1,6 +1,8 @@
 //! What each customer has ordered: the orders that are confirmed, and not cancelled since.
 
+use contracts::event::Event;
 use contracts::money::Money;
+use contracts::order::{OrderCancelled, OrderConfirmed};
 use contracts::values::CustomerId;
 use futures_util::future::BoxFuture;
 use messaging::event_log::LoggedEvent;
@@ -20,6 +22,10 @@ impl Projection for CustomerTotals {
 
     fn table(&self) -> &'static str {
         "customer_total"
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        &[OrderConfirmed::TYPE, OrderCancelled::TYPE]
     }
 
     fn apply<'a>(&'a self, conn: &'a mut PgConnection, events: &'a [LoggedEvent]) -> BoxFuture<'a, sqlx::Result<()>> {

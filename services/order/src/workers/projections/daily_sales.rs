@@ -1,6 +1,8 @@
 //! What was sold on each day, and how long orders took.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use contracts::event::Event;
+use contracts::order::{OrderCancelled, OrderConfirmed, OrderCreated};
 use contracts::values::OrderId;
 use futures_util::future::BoxFuture;
 use messaging::event_log::LoggedEvent;
@@ -40,6 +42,10 @@ impl Projection for DailySales {
 
     fn table(&self) -> &'static str {
         "daily_sale"
+    }
+
+    fn events(&self) -> &'static [&'static str] {
+        &[OrderCreated::TYPE, OrderConfirmed::TYPE, OrderCancelled::TYPE]
     }
 
     fn apply<'a>(&'a self, conn: &'a mut PgConnection, events: &'a [LoggedEvent]) -> BoxFuture<'a, sqlx::Result<()>> {

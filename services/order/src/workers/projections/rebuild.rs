@@ -147,14 +147,14 @@ impl<'a> Replay<'a> {
     ) -> Result<(), RebuildError> {
         loop {
             let mut tx = conn.begin().await?;
-            let page = follower::read(&mut tx, &self.checkpoint).await?;
+            let page = follower::read_types(&mut tx, &self.checkpoint, Some(self.projection.events())).await?;
             self.projection.apply(&mut tx, &page.events).await?;
             if let Some(name) = seen_as {
                 follower::save(&mut tx, name, &page.after).await?;
             }
             tx.commit().await?;
             let more = page.is_full();
-            self.events += page.events.len() as u64;
+            self.events += page.passed as u64;
             self.checkpoint = page.after;
             progress(self.events);
             if !more {
@@ -182,10 +182,10 @@ async fn drain(
 ) -> Result<u64, RebuildError> {
     let mut events = 0;
     loop {
-        let page = follower::read(tx, checkpoint).await?;
+        let page = follower::read_types(tx, checkpoint, Some(projection.events())).await?;
         projection.apply(tx, &page.events).await?;
         let more = page.is_full();
-        events += page.events.len() as u64;
+        events += page.passed as u64;
         *checkpoint = page.after;
         if !more {
             return Ok(events);
