@@ -77,7 +77,7 @@ pub(super) struct Now {
 
 /// All of it.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(crate) struct Story {
     order: Uuid,
     items: Vec<Item>,
     now: Now,
@@ -143,8 +143,13 @@ impl Story {
         page
     }
 
+    /// Whether nobody knows anything of the order.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.now.status.is_none()
+    }
+
     /// For programs.
-    pub(super) fn json(&self, silent: &[(&'static str, String)]) -> Value {
+    pub(crate) fn json(&self, silent: &[(&'static str, String)]) -> Value {
         let item = |item: &Item| {
             let told = &item.told;
             let deliveries = item.deliveries.iter();
