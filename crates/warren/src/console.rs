@@ -3,7 +3,7 @@
 //! It is a front end with a server of its own behind it. That server knows where the services and the broker are, and
 //! calls the services with the token of whoever is signed in and no other: it can do nothing that its user could not do
 //! with `curl`. Dead letters, which are on the broker, it touches only for users of whom a service says that they are
-//! operators. See `docs/console.md`, and `docs/adr/0010-the-console-asks-the-services.md` for how that is decided.
+//! operators. See `docs/console.md`, and `docs/adr/0011-the-console-asks-the-services.md` for how that is decided.
 //!
 //! Read it in this order: [`server`] (routes, the accept loop), [`guard`] (what every request has to pass), [`session`]
 //! (who is signed in), [`forward`] (the services' routes), [`api`] (the console's own routes); then what runs by the

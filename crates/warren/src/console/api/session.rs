@@ -20,17 +20,15 @@ pub(in crate::console) struct SignIn {
     token: String,
 }
 
-/// Who is signed in, and what the token permits.
+/// Who is signed in, and what the token permits; `null` where nobody is.
 pub(in crate::console) async fn show(
     State(console): State<Shared>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    let session = console.sessions.of(&headers)?;
+    let Ok(session) = console.sessions.of(&headers) else { return Ok(Json(Value::Null)) };
     let standing = session.standing(&console.services).await?;
-    if let Standing::Bad(_) = standing {
-        return Err(Problem::signed_out());
-    }
-    Ok(Json(told(&console, &session, &standing)))
+    let is_good = !matches!(standing, Standing::Bad(_));
+    Ok(Json(if is_good { told(&console, &session, &standing) } else { Value::Null }))
 }
 
 /// Signs in. A token that the services refuse is refused; where none of them answers, it is taken unverified, and opens

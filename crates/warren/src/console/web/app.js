@@ -52,8 +52,9 @@ let view;
 async function start() {
   whenSignedOut(() => session && leave('You were signed out: the token has expired, or the console was started anew.'));
   try {
-    session = await get('session', { quiet: true });
-    enter();
+    session = (await get('session', { quiet: true })) ?? undefined;
+    if (session) enter();
+    else leave();
   } catch (error) {
     if (error.status === 401) leave();
     else draw(app, h('main', { id: 'main', class: 'alone' }, failure(error, start)));
@@ -116,10 +117,9 @@ function frame(path) {
   const here = (to) => (to === '/' ? path === '/' : path.startsWith(to));
   const item = ({ to, name, brief, icon: drawing }) => {
     const count = badge[to];
-    const label = count ? `${name}, ${count} ${to === '/' ? 'urgent' : 'waiting'}` : name;
-    return h('li', null, h('a', { href: to, 'aria-current': here(to) ? 'page' : undefined, 'aria-label': label },
+    return h('li', null, h('a', { href: to, 'aria-current': here(to) ? 'page' : undefined },
       icon(drawing), h('span', { class: 'name' }, name), h('span', { class: 'brief' }, brief ?? name),
-      count ? h('span', { class: `badge ${to === '/' ? 'urgent' : ''}` }, number(count)) : null));
+      count ? h('span', { class: `badge ${to === '/' ? 'urgent' : ''}` }, number(count), h('span', { class: 'unseen' }, to === '/' ? ' urgent' : ' waiting')) : null));
   };
   const state = !feed.ok ? ['bad', 'The console does not answer'] : urgent ? ['bad', `${urgent} urgent`] : now?.wrong.length ? ['warn', 'Something to look at'] : ['good', 'All is well'];
   draw(side,

@@ -4,7 +4,6 @@
 import { h, s, draw } from './dom.js';
 import { clock, number } from './words.js';
 
-const WIDTH = 640;
 const LEFT = 46;
 const RIGHT = 10;
 const TOP = 10;
@@ -13,6 +12,7 @@ const BOTTOM = 22;
 export class Chart {
   #data = { at: [], series: [] };
   #chosen;
+  #width = 560;
 
   /// `series`: `[{name, label, colour}]`, of which `name` is that of the history.
   constructor({ title, series, format = number, height = 190, note }) {
@@ -21,6 +21,8 @@ export class Chart {
     this.element.addEventListener('pointermove', (event) => this.#point(event));
     this.element.addEventListener('pointerleave', () => this.#choose(undefined));
     this.element.addEventListener('keydown', (event) => this.#step(event));
+    // a unit of the drawing is a pixel, so that its texts are as large as all others
+    new ResizeObserver(([{ contentRect }]) => { this.#width = Math.max(260, Math.round(contentRect.width)); this.#draw(); }).observe(this.element);
   }
 
   update(history, spanMs) {
@@ -32,8 +34,8 @@ export class Chart {
   #point(event) {
     const box = this.element.querySelector('svg.plot')?.getBoundingClientRect();
     if (!box) return;
-    const x = ((event.clientX - box.left) / box.width) * WIDTH;
-    const at = this.#from + ((x - LEFT) / (WIDTH - LEFT - RIGHT)) * this.span;
+    const x = ((event.clientX - box.left) / box.width) * this.#width;
+    const at = this.#from + ((x - LEFT) / (this.#width - LEFT - RIGHT)) * this.span;
     this.#choose(nearest(this.#data.at, at));
   }
 
@@ -57,24 +59,25 @@ export class Chart {
 
   #draw() {
     const { at, series } = this.#data;
+    if (!this.span) return;
     const index = this.#chosen ?? at.length - 1;
     const top = ceiling(series.flat());
-    const plot = { width: WIDTH - LEFT - RIGHT, height: this.height - TOP - BOTTOM };
+    const plot = { width: this.#width - LEFT - RIGHT, height: this.height - TOP - BOTTOM };
     const x = (time) => LEFT + ((time - this.#from) / this.span) * plot.width;
     const y = (value) => TOP + plot.height * (1 - value / top);
     const last = series.map((values) => values[index]);
     const told = this.series.map(({ label }, i) => `${label} ${this.format(last[i])}`).join(', ');
     const ticks = [0, 0.5, 1].map((part) => part * top);
-    const times = [0, 1 / 3, 2 / 3, 1].map((part) => this.#from + part * this.span);
+    const times = (this.#width < 420 ? [0, 0.5, 1] : [0, 1 / 3, 2 / 3, 1]).map((part) => this.#from + part * this.span);
     draw(this.element,
       h('figcaption', null, h('h3', null, this.title), h('span', { class: 'at' }, this.#chosen === undefined ? this.note ?? '' : clock(at[index]))),
       h('ul', { class: 'legend' }, this.series.map(({ label, colour }, i) => h('li', null, h('span', { class: `key ${colour}` }), label, h('strong', null, this.format(last[i]))))),
-      s('svg', { class: 'plot', viewBox: `0 0 ${WIDTH} ${this.height}`, role: 'img', tabindex: '0', 'aria-label': `${this.title}: ${told}. Arrow keys go through time.` },
+      s('svg', { class: 'plot', viewBox: `0 0 ${this.#width} ${this.height}`, role: 'img', tabindex: '0', 'aria-label': `${this.title}: ${told}. Arrow keys go through time.` },
         ticks.map((value) => [
-          s('line', { class: 'grid', x1: LEFT, x2: WIDTH - RIGHT, y1: y(value), y2: y(value) }),
+          s('line', { class: 'grid', x1: LEFT, x2: this.#width - RIGHT, y1: y(value), y2: y(value) }),
           s('text', { x: LEFT - 8, y: y(value) + 4, 'text-anchor': 'end' }, this.format(value)),
         ]),
-        times.map((time, i) => s('text', { x: x(time), y: this.height - 5, 'text-anchor': i === 0 ? 'start' : i === 3 ? 'end' : 'middle' }, clock(time).slice(-8, -3) + (this.span < 20 * 60000 ? clock(time).slice(-3) : ''))),
+        times.map((time, i) => s('text', { x: x(time), y: this.height - 5, 'text-anchor': i === 0 ? 'start' : i === times.length - 1 ? 'end' : 'middle' }, clock(time).slice(-8, -3) + (this.span < 20 * 60000 ? clock(time).slice(-3) : ''))),
         series.map((values, i) => line(at, values, x, y, TOP + plot.height, this.series[i].colour, series.length === 1)),
         index >= 0 && this.#chosen !== undefined ? s('line', { class: 'now', x1: x(at[index]), x2: x(at[index]), y1: TOP, y2: TOP + plot.height }) : null,
         last.map((value, i) => (Number.isFinite(value) ? s('circle', { class: `tip ${this.series[i].colour}`, cx: x(at[index]), cy: y(value), r: 3.5 }) : null))));

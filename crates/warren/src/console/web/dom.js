@@ -15,17 +15,33 @@ export function s(tag, properties, ...children) {
 
 function make(node, properties, children) {
   for (const [name, value] of Object.entries(properties ?? {})) {
+    if (name === 'checked') given(node, name, Boolean(value));
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith('on')) listen(node, name.slice(2), value);
     else if (name === 'hold') node.held = value;
     else if (name === 'key') node.key = String(value);
-    else if (name === 'value') node.value = value;
-    else if (name === 'checked') node.checked = value;
-    else node.setAttribute(name, value === true ? '' : value);
+    else if (name === 'value') given(node, name, value);
+    else if (name !== 'checked') node.setAttribute(name, value === true ? '' : value);
   }
   append(node, children);
-  if (node.held) node.append(node.held.element);
+  // an input takes a value that its limits allow, and a select one of its options
+  settle(node);
   return node;
+}
+
+// The elements of components come into what is shown, and not into each drawing that is compared with it.
+function mount(node) {
+  if (node.held) node.append(node.held.element);
+  else for (const child of node.children ?? []) mount(child);
+}
+
+// What a control shows is set where it is said; else it is the user's.
+function given(node, name, value) {
+  node.given = { ...node.given, [name]: value };
+}
+
+function settle(node) {
+  for (const [name, value] of Object.entries(node.given ?? {})) if (node[name] !== value) node[name] = value;
 }
 
 // One listener per kind of event, which asks the node what to do: so that a later drawing can change it.
@@ -58,6 +74,7 @@ function sync(parent, wanted) {
     if (known && !alike(known, next)) known = undefined;
     if (!known) {
       parent.insertBefore(next, at);
+      mount(next);
       continue;
     }
     if (known === at) at = at.nextSibling;
@@ -93,10 +110,8 @@ function update(known, next) {
   if (known.held) return;
   sync(known, next);
   // what somebody is typing is his
-  if ('value' in next && known !== document.activeElement && known.value !== next.value && /INPUT|SELECT|TEXTAREA/.test(known.nodeName)) {
-    known.value = next.value;
-  }
-  if (known.nodeName === 'INPUT' && known.checked !== next.checked) known.checked = next.checked;
+  known.given = next.given;
+  if (known !== document.activeElement || known.type === 'checkbox' || known.type === 'radio') settle(known);
 }
 
 /// Says something for a few seconds.

@@ -25,7 +25,7 @@ export async function replay(wish, words) {
       try {
         const found = await post('dead-letters/replay', { ...wish, dry_run: true });
         const rows = found.groups.map((group) => h('li', null, `${group.count} × `, h('code', null, group.type), ` in ${group.queue}: ${group.error_kind}`));
-        say.replaceChildren(h('p', null, h('strong', null, `${found.count} letters would be replayed. `), 'Nothing was changed.'), h('ul', null, rows));
+        say.replaceChildren(h('p', null, h('strong', null, `${found.count} ${found.count === 1 ? 'letter' : 'letters'} would be replayed. `), 'Nothing was changed.'), h('ul', null, rows));
       } catch (error) {
         say.replaceChildren(h('p', { class: 'notice bad' }, error.message));
       }

@@ -2,7 +2,7 @@
 
 import { s } from './dom.js';
 
-const PLACES = { placed: [28, 66], pending: [112, 66], reserved: [288, 66], confirmed: [464, 66], cancelled: [288, 196] };
+const PLACES = { pending: [112, 40], reserved: [312, 40], confirmed: [512, 40], cancelled: [312, 170] };
 const WORDS = { pending: 'waits for stock', reserved: 'waits for payment', confirmed: 'goods may go', cancelled: 'it is over' };
 
 /// Draws the order as it was with these events of its history up to its version.
@@ -28,17 +28,17 @@ export function saga(order, events) {
   };
   const [refunded, paid] = [gone.includes('payment.refunded'), gone.includes('payment.completed')];
   const money = refunded ? 'the money went back' : paid && was.cancelled ? 'the money goes back' : null;
-  return s('svg', { class: 'saga', viewBox: '0 0 540 236', role: 'img', 'aria-label': `The order is ${order.status}${order.cancel_reason ? ` (${order.cancel_reason})` : ''}. Its way: ${gone.join(', ')}.` },
+  return s('svg', { class: 'saga', viewBox: '0 0 584 212', role: 'img', 'aria-label': `The order is ${order.status}${order.cancel_reason ? ` (${order.cancel_reason})` : ''}. Its way: ${gone.join(', ')}.` },
     s('defs', null, marker('arrow'), marker('arrow-done')),
-    s('circle', { class: 'begin', cx: 20, cy: 66, r: 7 }),
-    way('placed', 'pending', '', [0, 0], 'M28 66H50', true),
-    way('pending', 'reserved', 'stock held', [200, 56], 'M172 66H226', was.reserved),
-    way('reserved', 'confirmed', 'paid', [376, 56], 'M348 66H402', was.confirmed),
-    way('pending', 'cancelled', 'out of stock,', [134, 142], 'M112 90V172Q112 196 136 196H226', cancelledFrom('pending'), 'start'),
-    s('text', { class: `label ${cancelledFrom('pending') ? 'done' : ''}`, x: 134, y: 157, 'text-anchor': 'start' }, 'or on request'),
-    way('reserved', 'cancelled', 'declined, too late,', [298, 128], 'M288 90V170', cancelledFrom('reserved'), 'start'),
-    s('text', { class: `label ${cancelledFrom('reserved') ? 'done' : ''}`, x: 298, y: 143, 'text-anchor': 'start' }, 'or on request'),
-    way('confirmed', 'cancelled', 'on request', [456, 142], 'M464 90V172Q464 196 440 196H350', cancelledFrom('confirmed'), 'end'),
+    s('circle', { class: 'begin', cx: 20, cy: 40, r: 7 }),
+    way('placed', 'pending', '', [0, 0], 'M28 40H50', true),
+    way('pending', 'reserved', 'stock held', [211, 31], 'M172 40H250', was.reserved),
+    way('reserved', 'confirmed', 'paid', [411, 31], 'M372 40H450', was.confirmed),
+    way('pending', 'cancelled', 'out of stock,', [122, 112], 'M112 64V146Q112 170 136 170H250', cancelledFrom('pending'), 'start'),
+    s('text', { class: `label ${cancelledFrom('pending') ? 'done' : ''}`, x: 122, y: 127, 'text-anchor': 'start' }, 'or on request'),
+    way('reserved', 'cancelled', 'declined, too late,', [322, 102], 'M312 64V144', cancelledFrom('reserved'), 'start'),
+    s('text', { class: `label ${cancelledFrom('reserved') ? 'done' : ''}`, x: 322, y: 117, 'text-anchor': 'start' }, 'or on request'),
+    way('confirmed', 'cancelled', 'on request', [502, 120], 'M512 64V146Q512 170 488 170H374', cancelledFrom('confirmed'), 'end'),
     ['pending', 'reserved', 'confirmed', 'cancelled'].map(node),
-    money ? s('text', { class: 'word', x: 288, y: 234, 'text-anchor': 'middle' }, money) : null);
+    money ? s('text', { class: 'word', x: 312, y: 209, 'text-anchor': 'middle' }, money) : null);
 }

@@ -32,8 +32,14 @@ export function span(seconds) {
 
 /// How long ago.
 export function ago(time) {
-  const seconds = (Date.now() - Date.parse(time)) / 1000;
-  return seconds < 1 ? 'now' : `${span(Math.floor(seconds))} ago`;
+  const seconds = Math.floor((Date.now() - Date.parse(time)) / 1000);
+  return seconds < 1 ? 'now' : `${seconds < 60 ? `${seconds} s` : span(seconds)} ago`;
+}
+
+/// The first few lines of an order, in words.
+export function goods(lines) {
+  const [first, rest] = [lines.slice(0, 3), lines.length - 3];
+  return first.map(({ name, quantity }) => `${quantity} × ${name}`).join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }
 
 /// `14:03:27.123`, of another day with its date.
@@ -82,7 +88,7 @@ export const pill = (status, text = status) => h('span', { class: `pill ${status
 
 /// Something that is not there, with why.
 export function empty(title, text, more) {
-  return h('div', { class: 'empty' }, icon('burrow'), h('h3', null, title), text && h('p', null, text), more);
+  return h('div', { class: 'empty' }, icon('burrow'), h('h2', null, title), text && h('p', null, text), more);
 }
 
 /// An error where something would have stood; the rest of the page goes on.

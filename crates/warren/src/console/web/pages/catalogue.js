@@ -15,7 +15,7 @@ export function catalogue(view) {
     return [
       title,
       h('section', { class: 'panel', 'aria-label': 'Who tells whom what' }, h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Diagram' }, flow(state.value, live))),
-      SERVICES.map((name) => h('section', { key: name, 'aria-labelledby': `from-${name}` }, h('h2', { id: `from-${name}` }, 'From ', service(name)),
+      SERVICES.filter((name) => state.value.some(({ publisher }) => publisher === name)).map((name) => h('section', { key: name, 'aria-labelledby': `from-${name}` }, h('h2', { id: `from-${name}` }, 'From ', service(name)),
         h('div', { class: 'cards' }, state.value.filter(({ publisher }) => publisher === name).map((event) => card(event, live))))),
     ];
   });
@@ -45,7 +45,7 @@ function card(event, live) {
 
 function flow(events, live) {
   const lane = (name) => 150 + 300 * SERVICES.indexOf(name);
-  const row = 40;
+  const row = 47;
   const top = 84;
   const height = top + row * events.length + 8;
   return s('svg', { class: 'flow', viewBox: `0 0 900 ${height}`, role: 'group', 'aria-label': 'Every event as an arrow from the service that publishes it to those that read it' },

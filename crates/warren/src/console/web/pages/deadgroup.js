@@ -1,6 +1,7 @@
 // The letters of one group.
 
 import { h } from '../dom.js';
+import { code } from './overview.js';
 import { KINDS, refused } from './deadletters.js';
 import { discard, follow, replay, runCard } from '../runs.js';
 import { empty, failure, id, number, service, waiting, when } from '../words.js';
@@ -47,7 +48,7 @@ export function deadGroup(view) {
       h('ul', { class: 'letters panel flush' }, letters.map((letter) => h('li', { key: letter.id + letter.failed_at },
         h('input', { type: 'checkbox', 'aria-label': `Choose ${letter.id}`, checked: state.chosen.has(letter.id), onchange: ({ target }) => { if (target.checked) state.chosen.add(letter.id); else state.chosen.delete(letter.id); view.redraw(); } }),
         h('div', null, h('p', { class: 'row spread' }, id(letter.id, `/dead-letters/${encodeURIComponent(letter.id)}?queue=${letter.queue}`), h('span', { class: 'soft small' }, `attempt ${letter.attempt}, `, when(letter.failed_at))),
-          h('p', { class: 'small breaks' }, letter.error, letter.replay ? h('span', { class: 'soft' }, ' (failed again after a replay)') : null))))),
+          h('p', { class: 'small breaks' }, code(letter.error), letter.replay ? h('span', { class: 'soft' }, ' (failed again after a replay)') : null))))),
       group.count > letters.length ? h('p', { class: 'soft' }, `The oldest ${letters.length} of ${number(group.count)}.`) : null,
     ];
   });

@@ -2,6 +2,7 @@
 
 import { h } from '../dom.js';
 import { query } from '../api.js';
+import { code } from './overview.js';
 import { KINDS, refused } from './deadletters.js';
 import { discard, edit, follow, replay, runCard } from '../runs.js';
 import { copy, empty, failure, service, waiting, when } from '../words.js';
@@ -33,7 +34,7 @@ export function deadLetter(view) {
 function one(letter, at, busy, begin) {
   const order = letter.body?.data?.order_id;
   const facts = [
-    ['Error', h('span', { class: 'breaks' }, letter.error)],
+    ['Error', h('span', { class: 'breaks' }, code(letter.error))],
     ['Handler', h('code', null, letter.handler)],
     ['Attempts', letter.attempt],
     ['First failed', when(letter.first_failed_at)],

@@ -84,11 +84,12 @@ export function order(view) {
       open(state),
       h('div', { class: 'columns' },
         h('div', null,
-          h('section', { class: 'panel', 'aria-labelledby': 'saga-title' }, h('h2', { id: 'saga-title' }, 'Where it stands'), saga(shown, state.events.value?.items ?? [])),
+          h('section', { class: 'panel', 'aria-labelledby': 'saga-title' }, h('h2', { id: 'saga-title' }, 'Where it stands'), h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'States' }, saga(shown, state.events.value?.items ?? []))),
           slider(state, now, choose),
           h('section', { class: 'panel', 'aria-labelledby': 'what-title' }, h('h2', { id: 'what-title' }, state.version === undefined ? 'What it is' : `What it was in version ${state.version}`),
             state.then.error ? failure(state.then.error) : details(shown, now))),
-        h('div', null, traced(state, view), aside(state, now, view))),
+        h('div', null, traced(state, view))),
+      h('div', { class: 'cards three' }, aside(state, now, view)),
     ];
   });
 }

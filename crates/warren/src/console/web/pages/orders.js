@@ -2,7 +2,7 @@
 
 import { h } from '../dom.js';
 import { get, query } from '../api.js';
-import { ago, empty, failure, id, money, pill, service, waiting, when } from '../words.js';
+import { ago, empty, failure, goods, id, money, pill, service, waiting, when } from '../words.js';
 
 const STATUSES = ['pending', 'reserved', 'confirmed', 'cancelled'];
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
@@ -81,7 +81,7 @@ function rest({ status, customer_id, created_from, created_to }) {
   return { status, customer_id, created_from: day(created_from, 0), created_to: day(created_to, 86400000) };
 }
 
-const chip = (name, href, here) => h('a', { class: `chip ${name}`, href, 'aria-current': here ? 'true' : undefined }, name);
+const chip = (name, href, here) => h('a', { class: 'chip', href, 'aria-current': here ? 'true' : undefined }, name);
 
 function date(name, value, choose) {
   const key = `date-${name.toLowerCase()}`;
@@ -99,7 +99,7 @@ function list(state, again, more) {
       h('tbody', null, state.items.map((order) => h('tr', { key: order.id, class: state.fresh.has(order.id) ? 'fresh' : '' },
         h('td', { 'data-label': 'Order' }, id(order.id, `/orders/${order.id}`)),
         h('td', { 'data-label': 'Status' }, pill(order.status), order.cancel_reason ? h('span', { class: 'soft small' }, ` ${order.cancel_reason}`) : null),
-        h('td', { 'data-label': 'What', class: 'what' }, order.lines.map(({ name, quantity }) => `${quantity} × ${name}`).join(', ')),
+        h('td', { 'data-label': 'What', class: 'what' }, goods(order.lines)),
         h('td', { 'data-label': 'Total', class: 'num' }, money(order.total)),
         h('td', { 'data-label': 'Payment' }, h('span', null, order.payment.method.replace('sandbox:', '')), h('span', { class: 'soft small' }, ` ${order.payment.status}`)),
         h('td', { 'data-label': 'Customer' }, id(order.customer_id, `/orders?customer=${order.customer_id}`)),

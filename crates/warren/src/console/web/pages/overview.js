@@ -20,7 +20,9 @@ export function overview(view) {
   view.draw(() => {
     const now = feed.now;
     if (!now?.at) return [h('h1', { class: 'unseen' }, 'Overview'), waiting()];
-    charts.forEach((chart) => chart.update(feed.history, SPAN[feed.range]));
+    const known = (feed.history.at.at(-1) ?? 0) - (feed.history.at[0] ?? 0);
+    const shown = Math.min(SPAN[feed.range], Math.max(SPAN[feed.range] / 8, known));
+    charts.forEach((chart) => chart.update(feed.history, shown));
     return [
       head(feed),
       wrongNow(now, feed.ok),
@@ -92,7 +94,7 @@ function queues(now, history) {
       cell('Dead', queue.dead ? h('a', { href: '/dead-letters' }, number(queue.dead)) : '0', queue.dead ? 'num warn' : 'num'),
       cell('Consumers', number(queue.consumers), queue.consumers ? 'num' : 'num bad'));
   };
-  return h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Queues' }, h('table', { class: 'stacks' },
+  return h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'Queues' }, h('table', { class: 'stacks tight' },
     h('thead', null, h('tr', null, ['Queue', 'Waiting', 'History', 'Not empty for', 'Age (p95)', 'Retrying', 'Dead', 'Consumers'].map((name, at) => h('th', { scope: 'col', class: at > 0 && at !== 2 ? 'num' : '' }, name)))),
     h('tbody', null, SERVICES.map(row))));
 }
@@ -115,5 +117,5 @@ function serviceCard(each) {
   ];
   return h('article', { class: `card ${wrong.length ? 'bad' : ''}`, key: each.service },
     h('h3', null, service(each.service), wrong.length ? pill('bad', 'not ready') : pill('good', 'ready')),
-    h('dl', { class: 'facts' }, facts.filter(([, value]) => value !== null).map(([name, value, kind]) => h('div', { class: kind }, h('dt', null, name), h('dd', null, value)))));
+    h('dl', { class: 'facts even' }, facts.filter(([, value]) => value !== null).map(([name, value, kind]) => h('div', { class: kind }, h('dt', null, name), h('dd', null, value)))));
 }

@@ -21,7 +21,7 @@ export function tryIt(view) {
   view.every(5000, load);
   const may = (scope) => view.session.scopes.includes(scope);
   const products = () => (state.products.value?.items ?? []).filter(({ active }) => active);
-  const chosen = () => products().find(({ sku }) => sku === state.sku) ?? products().find(({ stock: { available } }) => available > 0) ?? products()[0];
+  const chosen = () => products().find(({ sku }) => sku === state.sku) ?? [...products()].sort((one, other) => other.stock.available - one.stock.available)[0];
 
   const customer = async () => {
     const kept = sessionStorage.getItem('warren-customer');
@@ -109,7 +109,7 @@ export function tryIt(view) {
   });
 }
 
-const LANE = { caller: 70, order: 260, inventory: 480, email: 700 };
+const LANE = { caller: 70, order: 260, inventory: 480, email: 690 };
 const ROW = 34;
 const TOP = 74;
 
@@ -125,7 +125,7 @@ function flow(entry, view, settle) {
     waits ? h('div', { class: 'notice row' }, 'It waits for the payment provider. ', view.session.provider && view.session.ops
       ? [h('button', { type: 'button', class: 'primary', onclick: () => settle(entry, true) }, 'It is paid'), h('button', { type: 'button', class: 'danger', onclick: () => settle(entry, false) }, 'It is refused')]
       : h('span', null, 'To play it here, the console needs PAYMENT_WEBHOOK_SECRET, and you the scope ops.')) : null,
-    h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'What happened' }, s('svg', { class: 'sequence', viewBox: `0 0 800 ${height}`, role: 'img', 'aria-label': steps.map(({ text }) => text).join('; ') },
+    h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': 'What happened' }, s('svg', { class: 'sequence', viewBox: `0 0 890 ${height}`, role: 'img', 'aria-label': steps.map(({ text }) => text).join('; ') },
       s('defs', null, s('marker', { id: 'tip', viewBox: '0 0 10 10', refX: '9', refY: '5', markerWidth: '7', markerHeight: '7', orient: 'auto-start-reverse' }, s('path', { class: 'tip', d: 'M0 0L10 5L0 10z' }))),
       Object.entries(LANE).map(([name, x]) => [
         s('line', { class: 'lane', x1: x, x2: x, y1: 50, y2: height - 8 }),
@@ -148,7 +148,7 @@ const MOVES = {
 /// The steps, each with its time since the order was placed.
 function story(entry) {
   const begin = Date.parse(entry.items[0]?.at ?? entry.order.created_at);
-  const steps = [{ from: 'caller', to: ['order'], text: 'POST /v1/orders', after: 0 }, { from: 'order', to: ['caller'], text: `201 pending, answered in ${span(entry.answered)}`, answer: true }];
+  const steps = [{ from: 'caller', to: ['order'], text: 'POST /v1/orders', after: 0 }, { from: 'order', to: ['caller'], text: `201 after ${span(entry.answered)}`, answer: true }];
   for (const item of entry.items) {
     const after = (Date.parse(item.at) - begin) / 1000;
     const move = item.kind === 'event' ? MOVES[item.detail] : undefined;
@@ -159,7 +159,7 @@ function story(entry) {
 }
 
 function draw({ from, to, at, text, after, answer, reached, mail }, y) {
-  const time = after === undefined ? null : s('text', { class: 'note', x: 792, y: y + 4, 'text-anchor': 'end' }, after === 0 ? '' : `+${span(after)}`);
+  const time = after === undefined ? null : s('text', { class: 'note', x: 884, y: y + 4, 'text-anchor': 'end' }, after === 0 ? '' : `+${span(after)}`);
   if (at) {
     return s('g', { class: `step ${at}`, key: text + y }, s('circle', { class: `dot ${at}`, cx: LANE[at], cy: y, r: 5 }), s('text', { class: 'type', x: LANE[at] + 12, y: y + 4 }, mail ? `${text} ✓` : text), time);
   }
