@@ -5,7 +5,8 @@ import { test } from 'node:test';
 import { NARROW, WIDE, accessible, eventually, fits, picture, signIn, system, visit } from '../browser.mjs';
 
 const SIGNED_OUT = ['status of 401'];
-const LOOKS = [['wide-light', WIDE, 'light'], ['wide-dark', WIDE, 'dark'], ['narrow-light', NARROW, 'light'], ['narrow-dark', NARROW, 'dark']];
+// each screen and each set of colours once with axe, which takes its time
+const LOOKS = [['wide-light', WIDE, 'light', true], ['wide-dark', WIDE, 'dark', false], ['narrow-light', NARROW, 'light', false], ['narrow-dark', NARROW, 'dark', true]];
 let orderId;
 
 /// The first order of the list that has ended well.
@@ -35,7 +36,7 @@ test('somebody with a bad token is told why, and with a good one is let in', () 
     await page.getByLabel('Your token').waitFor();
   }, { token: null, expected: SIGNED_OUT }));
 
-for (const [look, viewport, colours] of LOOKS) {
+for (const [look, viewport, colours, withAxe] of LOOKS) {
   test(`every page can be used by everybody: ${look}`, () =>
     visit('/', async (page) => {
       const order = await someOrder(page);
@@ -49,7 +50,7 @@ for (const [look, viewport, colours] of LOOKS) {
         await page.goto(address);
         await page.getByRole('heading', { name: heading, level: 1 }).waitFor();
         await eventually(`${name} has been fetched`, async () => assert.equal(await page.locator('.waiting').count(), 0));
-        await accessible(page);
+        if (withAxe) await accessible(page);
         await fits(page);
         await picture(page, `${name}-${look}`);
       }
@@ -229,7 +230,7 @@ test('mails are listed with masked addresses, and shown in a frame that may do n
 
 test('the catalogue has every event with its readers, its data and what travels now', () =>
   visit('/catalogue', async (page) => {
-    await page.getByRole('link', { name: /order\.created, to inventory: [1-9]/ }).waitFor();
+    await page.locator('.flow a[href$="order.created"] .note').filter({ hasText: /[1-9]/ }).waitFor();
     await page.locator('a.card', { hasText: 'order.confirmed' }).click();
     await page.getByRole('heading', { name: /^order\.confirmed/, level: 1 }).waitFor();
     await page.getByText('confirms the order by mail').waitFor();
@@ -242,7 +243,7 @@ test('the catalogue has every event with its readers, its data and what travels 
 test('orders of each kind are placed and watched', () =>
   visit('/try', async (page) => {
     const placed = async (kind, status, reason = '') => {
-      await page.getByRole('button', { name: new RegExp(`^${kind}`) }).click();
+      await page.locator('.kind', { hasText: kind }).click();
       await page.locator('.panel h2', { hasText: kind }).filter({ hasText: status }).filter({ hasText: reason }).waitFor();
     };
     await page.getByLabel('Product').selectOption('carrot-1kg');

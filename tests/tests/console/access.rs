@@ -62,7 +62,7 @@ async fn a_token_opens_what_it_permits_and_nothing_else() {
     console.get("/api/s/email/v1/emails", Some(&own)).send().await.is(403);
 
     console.ask(Method::DELETE, "/api/session", Some(&operator)).send().await.is(204);
-    console.get("/api/session", Some(&operator)).send().await.is(401);
+    console.get("/api/overview", Some(&operator)).send().await.is(401);
     system.finish().await;
 }
 

@@ -95,3 +95,6 @@ pub(super) async fn serve(listener: TcpListener, console: Shared, stopped: impl 
     // live streams end with their connections
     let _ = timeout(DRAIN, graceful.shutdown()).await;
 }
+
+#[cfg(test)]
+mod tests;

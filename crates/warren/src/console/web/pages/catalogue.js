@@ -64,10 +64,9 @@ function arrow(event, live, lane, y) {
   const far = readers.map(lane).sort((one, other) => Math.abs(other - from) - Math.abs(one - from))[0];
   const { all, rate } = total(live);
   const failed = Object.values(live ?? {}).some((each) => each.failed > 0);
-  const label = `${event.type}${readers.length ? `, to ${readers.join(' and ')}: ${number(all)} handled, ${number(rate)} per second` : ', read by nobody'}`;
   const near = readers.map(lane).sort((one, other) => Math.abs(one - from) - Math.abs(other - from))[0];
   const middle = far === undefined ? 0 : (from + near) / 2;
-  return s('a', { class: `message ${rate > 0 ? 'busy' : ''}`, href: `/catalogue/${event.type}`, 'aria-label': label },
+  return s('a', { class: `message ${rate > 0 ? 'busy' : ''}`, href: `/catalogue/${event.type}` },
     far === undefined ? null : s('path', { class: 'arrow', d: `M${from} ${y}H${far}`, 'marker-end': 'url(#tip)' }),
     rate > 0 && far !== undefined ? s('path', { class: `pulse ${far > from ? 'forth' : 'back'}`, d: `M${from} ${y}H${far}` }) : null,
     readers.map(lane).filter((x) => x !== far).map((x) => s('circle', { class: 'stop', cx: x, cy: y, r: 5 })),
