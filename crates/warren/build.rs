@@ -1,5 +1,5 @@
 //! Puts what belongs to the program into it, so that it works wherever it runs: the committed schemas and fixtures of the
-//! events, and the pages of the console.
+//! events, the pages of the console, and the runbooks that it shows.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +14,8 @@ fn main() {
     }
     let known = |file: &str| [".js", ".css", ".svg"].iter().any(|end| file.ends_with(end)).then(|| file.to_owned());
     let web = embed("WEB", &here.join("src/console/web"), known);
+    let page = |file: &str| file.strip_suffix(".md").map(str::to_owned);
+    let web = web + &embed("RUNBOOKS", &here.join("../../docs/runbooks"), page);
     let out = env::var_os("OUT_DIR").expect("cargo says where");
     for (name, code) in [("documents.rs", documents), ("web.rs", web)] {
         fs::write(Path::new(&out).join(name), code).expect("the build folder can be written");

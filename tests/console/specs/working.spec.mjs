@@ -44,7 +44,7 @@ for (const [look, viewport, colours, withAxe] of LOOKS) {
         overview: ['/', 'Overview'], orders: ['/orders', 'Orders'], stuck: ['/orders?view=stuck', 'Orders'], order: [`/orders/${order}`, 'Order'],
         dead: ['/dead-letters', 'Dead letters'], journal: ['/dead-letters?tab=log', 'Dead letters'],
         stock: ['/stock', 'Stock'], product: ['/stock/carrot-1kg', /carrot/i], mails: ['/mails', 'Mails'],
-        catalogue: ['/catalogue', 'Catalogue'], event: ['/catalogue/order.created', 'order.created'], try: ['/try', 'Try it'], nothing: ['/no/such/page', 'Nothing is here'],
+        catalogue: ['/catalogue', 'Catalogue'], event: ['/catalogue/order.created', 'order.created'], try: ['/try', 'Try it'], runbook: ['/runbooks/dead-letters', 'DeadLetters'], runbooks: ['/runbooks/README', /./], nothing: ['/no/such/page', 'Nothing is here'],
       };
       for (const [name, [address, heading]] of Object.entries(pages)) {
         await page.goto(address);
@@ -69,6 +69,9 @@ test('the overview shows figures that move, and what is wrong stands first', () 
     await chart.locator('line.now').waitFor();
     await page.getByRole('button', { name: '24 hours' }).click();
     await page.getByRole('button', { name: '24 hours', pressed: true }).waitFor();
+    await page.getByRole('region', { name: 'What is wrong now' }).getByRole('link', { name: 'Runbook' }).first().click();
+    await page.getByRole('heading', { level: 2 }).first().waitFor();
+    await page.goBack();
     await page.getByRole('link', { name: 'Show' }).first().click();
     await page.getByRole('heading', { name: 'Dead letters', level: 1 }).waitFor();
   }));

@@ -1,11 +1,14 @@
 //! The page: plain HTML, CSS and modules of JavaScript, as they are in `web/`, put into the program when it is built.
 
-use axum::extract::Path;
+use axum::Json;
+use axum::extract::{Path, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use messaging::dead_letters::fingerprint;
+use serde_json::{Value, json};
 
+use super::Shared;
 use super::problem::Problem;
 
 /// The one page; which of its views is shown its own script finds out from the address.
@@ -19,6 +22,18 @@ pub(super) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Respon
         Some((name, text)) => answer(kind(name), text, &headers),
         None => Problem::not_found("There is no such file.").into_response(),
     }
+}
+
+/// `/api/runbooks/NAME`: what to do about an alert, as it is written in `docs/runbooks`.
+pub(super) async fn runbook(
+    State(console): State<Shared>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, Problem> {
+    console.sessions.of(&headers)?;
+    let found = RUNBOOKS.iter().find(|(known, _)| *known == name);
+    let (name, text) = found.ok_or_else(|| Problem::not_found("There is no such runbook."))?;
+    Ok(Json(json!({"name": name, "text": text})))
 }
 
 /// Every other address is a view of the page.

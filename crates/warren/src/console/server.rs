@@ -52,6 +52,7 @@ pub(super) fn routes(console: Shared) -> Router {
         .route("/stuck", get(api::orders::stuck))
         .nest("/dead-letters", dead_letters)
         .route("/catalogue", get(api::catalogue::show))
+        .route("/runbooks/{name}", get(assets::runbook))
         .route("/payments/{order}", post(api::payments::tell))
         .route("/s/{service}/{*path}", any(forward::run))
         .fallback(async || Problem::not_found("There is no such route."));

@@ -17,6 +17,7 @@ import { product } from './pages/product.js';
 import { mails } from './pages/mails.js';
 import { catalogue } from './pages/catalogue.js';
 import { event } from './pages/event.js';
+import { runbook } from './pages/runbook.js';
 import { tryIt } from './pages/tryit.js';
 
 const MENU = [
@@ -41,6 +42,7 @@ const PAGES = [
   [/^\/mails$/, mails, 'Mails'],
   [/^\/catalogue$/, catalogue, 'Catalogue'],
   [/^\/catalogue\/([^/]+)$/, event, 'Event'],
+  [/^\/runbooks\/([^/]+)$/, runbook, 'Runbook'],
   [/^\/try$/, tryIt, 'Try it'],
 ];
 

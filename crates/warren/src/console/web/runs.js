@@ -112,13 +112,20 @@ export function runCard(run, again) {
     progress.lines.length ? h('details', null, h('summary', null, 'What it said'), h('pre', { tabindex: '0' }, progress.lines.join('\n'))) : null);
 }
 
+/// What a line of the journal tells, in words.
+function told(line) {
+  if (line.action === 'discard') {
+    if (line.phase === 'end') return `${line.discarded} discarded`;
+    return (line.letters ?? []).map(({ type, id, queue }) => `${type} ${id} of ${queue}`).join(', ');
+  }
+  if (line.phase === 'begin' && line.action === 'edit') return `letter ${line.id} of ${line.queue}: ${line.bytes?.before} bytes, then ${line.bytes?.after}`;
+  if (line.phase === 'begin') return [about(line), line.canary && 'by canary', line.rate && `at most ${line.rate} in a second`, line.keep_going && 'past what fails'].filter(Boolean).join(', ');
+  const failed = line.failed ?? [];
+  return [`${line.replayed} replayed`, failed.length ? `${failed.length} failed again (${failed.slice(0, 3).map(({ id }) => id).join(', ')}${failed.length > 3 ? ', …' : ''})` : '', line.unsettled && `${line.unsettled} not handled yet`, line.stopped && `stopped with ${line.left} left`, line.error].filter(Boolean).join(', ');
+}
+
 /// The journal.
 export function journal(lines) {
-  const known = new Set(['at', 'run', 'action', 'phase', 'operator', 'host', 'broker_user', 'via']);
-  const told = (line) => {
-    const rest = Object.entries(line).filter(([name]) => !known.has(name));
-    return rest.map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : value}`).join(', ');
-  };
   return h('div', { class: 'scroll panel flush', tabindex: '0', role: 'group', 'aria-label': 'Journal' }, h('table', { class: 'rows stacks' },
     h('thead', null, h('tr', null, ['When', 'Who', 'Action', 'What'].map((name) => h('th', { scope: 'col' }, name)))),
     h('tbody', null, lines.map((line, at) => h('tr', { key: `${line.run}${line.phase}${at}` },

@@ -39,7 +39,7 @@ export function deadLetters(view) {
         h('div', null, h('h1', null, 'Dead letters'), h('p', { class: 'soft' }, 'Messages that no service could handle. They wait here for your decision; nobody else touches them.')),
         h('div', { class: 'buttons' },
           h('button', { type: 'button', onclick: tab }, 'Look again'),
-          h('button', { type: 'button', class: 'primary', disabled: busy || !counted, onclick: () => begin(replay({}, 'all dead letters')) }, 'Replay all …'))),
+          h('button', { type: 'button', class: 'primary', disabled: busy || !(counted ?? waitingNow), onclick: () => begin(replay({}, 'all dead letters')) }, 'Replay all …'))),
       runs(state.runs.value, again),
       h('div', { class: 'tabs', role: 'tablist', 'aria-label': 'Dead letters' }, [['groups', 'Groups'], ['log', 'Journal']].map(([name, words]) =>
         h('button', { type: 'button', role: 'tab', id: `tab-${name}`, 'aria-selected': String(state.tab === name), 'aria-controls': 'tab-panel', tabindex: state.tab === name ? '0' : '-1', onclick: () => choose(name),

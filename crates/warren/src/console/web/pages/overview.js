@@ -55,7 +55,7 @@ function wrongNow(now, ok) {
         wrong.helps ? h('p', { class: 'helps' }, h('strong', null, 'What helps: '), code(wrong.helps)) : null),
       h('div', { class: 'links' },
         wrong.page ? h('a', { class: 'button', href: wrong.page }, 'Show') : null,
-        h('span', { class: 'soft' }, 'Runbook ', h('code', null, wrong.runbook))))));
+        h('a', { href: `/runbooks/${wrong.runbook}` }, 'Runbook')))));
 }
 
 /// `words` in backticks as code.
