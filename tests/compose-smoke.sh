@@ -76,7 +76,7 @@ finish() {
 start() {
   export COMPOSE_PROJECT_NAME=warren-smoke-$$
   # 0: the engine chooses
-  export ORDER_PORT=0 MAILPIT_PORT=0 RABBITMQ_PORT=0 RABBITMQ_MANAGEMENT_PORT=0 POSTGRES_PORT=0
+  export ORDER_PORT=0 CONSOLE_PORT=0 MAILPIT_PORT=0 RABBITMQ_PORT=0 RABBITMQ_MANAGEMENT_PORT=0 POSTGRES_PORT=0
   local first
   first=$(free_range 5)
   export INVENTORY_PORT=$first-$((first + 2)) EMAIL_PORT=$((first + 3))-$((first + 4))
@@ -91,6 +91,7 @@ find_addresses() {
   inventory=http://$(address inventory 8081)
   email=http://$(address email 8082)
   mailpit=http://$(address mailpit 8025)
+  console=http://$(address console 8090)
 }
 
 is_ready() { curl -fsS --max-time 5 "$1/readyz" >/dev/null 2>&1; }
@@ -147,6 +148,25 @@ check_story() {
   # by time; some versions of Compose put a terminal's control codes before each line
   compose logs --no-color order inventory email 2>/dev/null | tr -d '\033' | sed 's/^\[2K//' | grep "$order_id" |
     sort -t '|' -k 2 | cut -c1-130 | sed 's/^/      /'
+}
+
+# from_console METHOD PATH [BODY]: as its own page asks
+from_console() {
+  curl -sS --max-time 10 -b "$jar" -c "$jar" -X "$1" -H "Origin: $console" -H 'X-Warren-Console: 1' \
+    ${3:+-H 'Content-Type: application/json' --data "$3"} "$console/api/$2"
+}
+
+sees_all() { [[ $(from_console GET overview | grep -o '"answers":true' | wc -l) == 3 ]]; }
+
+check_console() {
+  jar=$(mktemp)
+  curl -fsS "$console/" | grep -q '<title>Warren' || fail "the console has no page"
+  from_console POST session "{\"token\": \"$token\"}" | grep -q '"ops":true' || fail "the console does not let an operator in"
+  eventually sees_all
+  from_console GET "s/order/v1/orders/$order_id" | grep -q '"status": *"confirmed"' || fail "the console does not show the order"
+  from_console GET dead-letters/groups | grep -q '"count":0' || fail "the console does not list dead letters"
+  rm -f "$jar"
+  ok "console: signed in, sees three services, the order, and no dead letter"
 }
 
 check_quiet() {
@@ -231,6 +251,7 @@ find_addresses
 check_readiness
 check_order
 check_story
+check_console
 check_quiet
 check_containers
 check_database_rights

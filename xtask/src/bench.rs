@@ -58,7 +58,7 @@ pub(crate) struct BenchArgs {
 pub(crate) fn bench(args: &BenchArgs) -> Result<()> {
     interrupt::listen()?;
     let run = Run::temporary()?;
-    let options = Options { infra: args.infra, release: true, life: Life::Throwaway };
+    let options = Options { infra: args.infra, release: true, life: Life::Throwaway, console: false };
     let system = System::start(&run, &options)?;
     let load = |what: &str, arguments: &[String]| load(&system, run.dir(), what, arguments);
     let orders = |number: u32| vec!["--orders".to_owned(), number.to_string()];

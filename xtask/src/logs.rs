@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::services::Service;
+use crate::services::Program;
 use crate::{interrupt, supervisor};
 
 /// Reads what is new in the logs and prints it line by line, each with the name of its service once.
 pub(crate) struct Follower {
-    sources: BTreeMap<Service, Source>,
+    sources: BTreeMap<Program, Source>,
     colour: bool,
 }
 
@@ -26,9 +26,9 @@ struct Source {
 
 impl Follower {
     /// Follows the logs of these services from their beginning.
-    pub(crate) fn new(dir: &Path, services: &[Service]) -> Follower {
-        let source = |service| Source { file: supervisor::log(dir, service), position: 0, rest: Vec::new() };
-        let sources = services.iter().map(|service| (*service, source(*service))).collect();
+    pub(crate) fn new(dir: &Path, programs: &[Program]) -> Follower {
+        let source = |program| Source { file: supervisor::log(dir, program), position: 0, rest: Vec::new() };
+        let sources = programs.iter().map(|program| (*program, source(*program))).collect();
         let colour = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         Follower { sources, colour }
     }
@@ -60,8 +60,8 @@ fn parts<'a>(name: &str, line: &'a str) -> Option<[&'a str; 4]> {
 }
 
 /// A line that names its service itself stays as it is but for colours; any other gets the name in front.
-fn shown(service: Service, line: &str, colour: bool) -> String {
-    let (name, own) = (service.name(), 34 + service as u8);
+fn shown(program: Program, line: &str, colour: bool) -> String {
+    let (name, own) = (program.name(), 34 + program as u8);
     let paint = |code: u8, text: &str| if colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() };
     let Some([time, level, written, rest]) = parts(name, line) else {
         return format!("{} | {line}", paint(own, &format!("{name:9}")));
@@ -99,7 +99,7 @@ impl Source {
 
 /// Puts the lines of several logs into one order, each log keeping its own. A line without a time follows the one
 /// before it.
-fn merge(logs: Vec<(Service, Vec<String>)>) -> Vec<(Service, String)> {
+fn merge(logs: Vec<(Program, Vec<String>)>) -> Vec<(Program, String)> {
     let mut logs: Vec<_> = logs.into_iter().map(|(service, lines)| (service, lines.into_iter().peekable())).collect();
     let mut merged = Vec::new();
     loop {
@@ -146,14 +146,14 @@ fn time_of_day(line: &str) -> Option<u32> {
 ///
 /// # Errors
 /// When a log cannot be read.
-pub(crate) fn print(dir: &Path, services: &[Service], follow: bool) -> Result<()> {
+pub(crate) fn print(dir: &Path, programs: &[Program], follow: bool) -> Result<()> {
     if follow {
         interrupt::listen()?;
     }
-    if services.iter().all(|service| fs::metadata(supervisor::log(dir, *service)).is_err()) {
+    if programs.iter().all(|program| fs::metadata(supervisor::log(dir, *program)).is_err()) {
         anyhow::bail!("there are no logs: `cargo xtask up` has not been here");
     }
-    let mut follower = Follower::new(dir, services);
+    let mut follower = Follower::new(dir, programs);
     loop {
         match follower.print_new() {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
@@ -198,13 +198,13 @@ mod tests {
     #[test]
     fn a_line_names_its_service_once() {
         let line = "03:04:05.678  INFO order     order placed               order_id=1 correlation_id=2";
-        assert_eq!(shown(Service::Order, line, false), line);
+        assert_eq!(shown(Program::Order, line, false), line);
         assert_eq!(
-            shown(Service::Order, line, true),
+            shown(Program::Order, line, true),
             "\x1b[2m03:04:05.678\x1b[0m\x1b[32m  INFO\x1b[0m\x1b[34m order    \x1b[0m order placed               order_id=1\x1b[2m correlation_id=2\x1b[0m"
         );
-        assert_eq!(shown(Service::Email, "thread panicked", false), "email     | thread panicked");
-        assert_eq!(shown(Service::Email, line, false), format!("email     | {line}"));
+        assert_eq!(shown(Program::Email, "thread panicked", false), "email     | thread panicked");
+        assert_eq!(shown(Program::Email, line, false), format!("email     | {line}"));
     }
 
     #[test]
@@ -212,7 +212,7 @@ mod tests {
         let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
         let order = lines(&["23:59:59.000 a", "  more of a", "00:00:02.000 d"]);
         let email = lines(&["23:59:59.500 b", "00:00:01.000 c"]);
-        let merged = merge(vec![(Service::Order, order), (Service::Email, email)]);
+        let merged = merge(vec![(Program::Order, order), (Program::Email, email)]);
         let last: Vec<char> = merged.iter().filter_map(|(_, line)| line.chars().last()).collect();
         assert_eq!(last, ['a', 'a', 'b', 'c', 'd']);
     }

@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 
 use infra::private::Action;
 use infra::{Choice, Server};
-use services::Service;
+use services::Program;
 
 mod bench;
 mod chaos;
@@ -59,7 +59,7 @@ enum Task {
     /// Print the services' logs
     Logs {
         /// Only this one's
-        service: Option<Service>,
+        service: Option<Program>,
         /// Go on with what comes
         #[arg(short, long)]
         follow: bool,
@@ -67,7 +67,7 @@ enum Task {
     /// Build, and start one service anew
     Restart {
         /// Which
-        service: Service,
+        service: Program,
     },
     /// Stop the system; its data stays
     Down {
@@ -135,7 +135,7 @@ fn perform(task: Task) -> Result<bool> {
         Task::Chaos(args) => chaos::chaos(&args)?,
         Task::Status => return Ok(operate::status()),
         Task::Logs { service, follow } => {
-            let services = service.map_or(Service::ALL.to_vec(), |service| vec![service]);
+            let services = service.map_or(Program::ALL.to_vec(), |service| vec![service]);
             logs::print(&workspace::dev_dir(), &services, follow)?;
         }
         Task::Restart { service } => operate::restart(service)?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::services::Service;
+use crate::services::{Program, Service};
 use crate::state::{ServiceState, State};
 use crate::{interrupt, net, process, run, workspace};
 
@@ -53,7 +53,7 @@ fn what_is_wrong(body: &str) -> String {
 ///
 /// # Errors
 /// When nothing runs, the build fails, or the service does not come back.
-pub(crate) fn restart(service: Service) -> Result<()> {
+pub(crate) fn restart(service: Program) -> Result<()> {
     interrupt::listen()?;
     let before = find(service)?;
     workspace::build(running()?.release)?;
@@ -95,7 +95,7 @@ fn running() -> Result<State> {
     }
 }
 
-fn find(service: Service) -> Result<ServiceState> {
+fn find(service: Program) -> Result<ServiceState> {
     let services = running()?.services;
     services.into_iter().find(|other| other.name == service.name()).context("the system is not ready yet")
 }

@@ -1,4 +1,4 @@
-//! The three services: their names, ports and settings.
+//! The three services and the console: their names, ports and settings.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,6 +52,52 @@ impl Service {
     }
 }
 
+/// What a supervisor keeps running, and a person restarts and reads the log of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Program {
+    /// Customers, orders, payments.
+    Order,
+    /// Products, stock, reservations.
+    Inventory,
+    /// Mails.
+    Email,
+    /// The web page for operators, which is a command of `warren`.
+    Console,
+}
+
+impl Program {
+    /// All of them.
+    pub(crate) const ALL: [Program; 4] = [Program::Order, Program::Inventory, Program::Email, Program::Console];
+
+    /// The name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Program::Order => Service::Order.name(),
+            Program::Inventory => Service::Inventory.name(),
+            Program::Email => Service::Email.name(),
+            Program::Console => "console",
+        }
+    }
+
+    /// The binary, and its arguments.
+    pub(crate) fn command(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Program::Console => ("warren", &["console"]),
+            service => (service.name(), &[]),
+        }
+    }
+}
+
+impl From<Service> for Program {
+    fn from(service: Service) -> Self {
+        match service {
+            Service::Order => Program::Order,
+            Service::Inventory => Program::Inventory,
+            Service::Email => Program::Email,
+        }
+    }
+}
+
 /// Where the services listen, as `host:port`, and whether that is not where one would look first.
 pub(crate) struct Addresses {
     /// One per service.
@@ -63,8 +109,13 @@ pub(crate) struct Addresses {
 impl Addresses {
     /// Where a caller on this machine reaches a service that may listen on all addresses.
     pub(crate) fn to_call(&self, service: Service) -> String {
-        self.of[&service].replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
+        to_call(&self.of[&service])
     }
+}
+
+/// Where a caller on this machine reaches who may listen on all addresses.
+pub(crate) fn to_call(address: &str) -> String {
+    address.replace("0.0.0.0:", "127.0.0.1:").replace("[::]:", "[::1]:")
 }
 
 /// Chooses the addresses: ports 8080 to 8082 of 127.0.0.1, a free one for each that is taken. `HTTP_ADDR`, of which
@@ -94,6 +145,35 @@ pub(crate) fn addresses(http_addr: Option<&str>) -> Result<Addresses> {
         }
     }
     Ok(Addresses { of, moved })
+}
+
+/// Where the console listens: where the caller wants it, else on port 8090, or on a free one if that is taken.
+///
+/// # Errors
+/// When no port is free.
+pub(crate) fn console_address(given: Option<String>) -> Result<String> {
+    const DEFAULT: u16 = 8090;
+    match given {
+        Some(given) => Ok(given),
+        None if net::is_free(DEFAULT) => Ok(format!("127.0.0.1:{DEFAULT}")),
+        None => Ok(format!("127.0.0.1:{}", net::free_port()?)),
+    }
+}
+
+/// The variables that the console needs: where everything is, and what it plays the payment provider with. It needs no
+/// token and no key.
+pub(crate) fn console_settings(
+    caller: &impl Caller,
+    address: &str,
+    urls: Vec<(&'static str, String)>,
+    secrets: &Secrets,
+) -> Settings {
+    let mut settings = urls;
+    settings.push(("CONSOLE_ADDR", address.to_owned()));
+    if !caller.has("PAYMENT_WEBHOOK_SECRET") {
+        settings.push(("PAYMENT_WEBHOOK_SECRET", secrets.webhook.clone()));
+    }
+    settings
 }
 
 /// The variables of the process that calls us.
@@ -171,7 +251,15 @@ const EMAIL_FROM: &str = "Warren <shop@warren.example>";
 pub(crate) const EMAIL_OPS: &str = "ops@warren.example";
 
 /// Files that would contradict what we set.
-pub(crate) const OVERRULED: [&str; 3] = ["HTTP_ADDR_FILE", "AMQP_URL_FILE", "DATABASE_URL_FILE"];
+pub(crate) const OVERRULED: [&str; 7] = [
+    "HTTP_ADDR_FILE",
+    "AMQP_URL_FILE",
+    "DATABASE_URL_FILE",
+    "CONSOLE_ADDR_FILE",
+    "ORDER_URL_FILE",
+    "INVENTORY_URL_FILE",
+    "EMAIL_URL_FILE",
+];
 
 /// Whether the caller brings keys of his own, or wants none.
 pub(crate) fn chooses_authentication(caller: &impl Caller) -> bool {

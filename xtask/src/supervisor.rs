@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::services::{OVERRULED, Service, Settings};
+use crate::services::{OVERRULED, Program, Settings};
 use crate::state::{ServiceState, State};
 use crate::{files, process};
 
@@ -24,7 +24,7 @@ pub(crate) struct Supervisor {
 }
 
 struct Supervised {
-    service: Service,
+    program: Program,
     settings: Settings,
     child: Option<Child>,
     /// Of the last start.
@@ -42,27 +42,29 @@ impl Supervisor {
         dir: &Path,
         bin_dir: &Path,
         state: State,
-        services: Vec<(Service, String, Settings)>,
+        services: Vec<(Program, String, Settings)>,
     ) -> Result<Supervisor> {
         files::make_dir(&dir.join("logs"))?;
         let mut supervisor =
             Supervisor { dir: dir.to_path_buf(), bin_dir: bin_dir.to_path_buf(), state, services: Vec::new() };
-        for (service, address, settings) in services {
-            files::remove(&log(dir, service))?;
-            let child = Some(supervisor.spawn(service, &settings)?);
+        for (program, address, settings) in services {
+            files::remove(&log(dir, program))?;
+            let child = Some(supervisor.spawn(program, &settings)?);
             let pid = child.as_ref().map(Child::id);
-            supervisor.state.services.push(ServiceState { name: service.name().to_owned(), address, pid, restarts: 0 });
+            supervisor.state.services.push(ServiceState { name: program.name().to_owned(), address, pid, restarts: 0 });
             let started = Instant::now();
-            supervisor.services.push(Supervised { service, settings, child, started, failures: 0 });
+            supervisor.services.push(Supervised { program, settings, child, started, failures: 0 });
         }
         supervisor.state.save(dir)?;
         Ok(supervisor)
     }
 
-    fn spawn(&self, service: Service, settings: &Settings) -> Result<Child> {
+    fn spawn(&self, program: Program, settings: &Settings) -> Result<Child> {
         use std::os::unix::process::CommandExt as _;
-        let output = files::open_log(&log(&self.dir, service))?;
-        let mut command = Command::new(self.bin_dir.join(service.name()));
+        let output = files::open_log(&log(&self.dir, program))?;
+        let (binary, arguments) = program.command();
+        let mut command = Command::new(self.bin_dir.join(binary));
+        command.args(arguments);
         for name in OVERRULED {
             command.env_remove(name);
         }
@@ -75,7 +77,7 @@ impl Supervisor {
             // A Ctrl-C at the terminal is for us, who stop things in order.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("cannot start {}", service.name()))
+            .with_context(|| format!("cannot start {}", program.name()))
     }
 
     /// Looks after the services once: notes which have ended, starts those that are due.
@@ -84,12 +86,12 @@ impl Supervisor {
     /// When a service cannot be started.
     pub(crate) fn tick(&mut self) -> Result<()> {
         for at in 0..self.services.len() {
-            let Supervised { service, started, failures, .. } = self.services[at];
+            let Supervised { program, started, failures, .. } = self.services[at];
             if self.services[at].child.is_some() {
                 if let Some(status) = self.ended(at)? {
                     let failures = if started.elapsed() < WELL_AFTER { failures + 1 } else { 1 };
                     self.services[at].failures = failures;
-                    process::say(&format!("{} ended ({status}), starting it again", service.name()));
+                    process::say(&format!("{} ended ({status}), starting it again", program.name()));
                     self.state.services[at].pid = None;
                     self.state.services[at].restarts += 1;
                     self.state.save(&self.dir)?;
@@ -97,7 +99,7 @@ impl Supervisor {
                     self.services[at].started = Instant::now();
                 }
             } else if started.elapsed() >= wait_before_start(failures) {
-                let child = self.spawn(service, &self.services[at].settings)?;
+                let child = self.spawn(program, &self.services[at].settings)?;
                 self.state.services[at].pid = Some(child.id());
                 self.services[at].child = Some(child);
                 self.services[at].started = Instant::now();
@@ -124,9 +126,9 @@ impl Supervisor {
     pub(crate) fn all_run(&mut self) -> Result<()> {
         for at in 0..self.services.len() {
             if let Some(status) = self.ended(at)? {
-                let service = self.services[at].service;
-                let words = std::fs::read_to_string(log(&self.dir, service)).unwrap_or_default();
-                bail!("{} ended at its start ({status}):\n{}", service.name(), process::last_lines(&words, 5));
+                let program = self.services[at].program;
+                let words = std::fs::read_to_string(log(&self.dir, program)).unwrap_or_default();
+                bail!("{} ended at its start ({status}):\n{}", program.name(), process::last_lines(&words, 5));
             }
         }
         Ok(())
@@ -156,9 +158,9 @@ impl Drop for Supervisor {
     }
 }
 
-/// The log of a service.
-pub(crate) fn log(dir: &Path, service: Service) -> PathBuf {
-    dir.join("logs").join(format!("{}.log", service.name()))
+/// The log of a service, or of the console.
+pub(crate) fn log(dir: &Path, program: Program) -> PathBuf {
+    dir.join("logs").join(format!("{}.log", program.name()))
 }
 
 /// How long to wait before a start, after so many ends in a row: 0.2 s, doubling to 10 s.

@@ -11,7 +11,7 @@ use crate::infra::private::Life;
 use crate::infra::{Choice, Infra, Server};
 use crate::run::Run;
 use crate::secrets::Secrets;
-use crate::services::{self, Addresses, Caller, Environment, Service, Wiring};
+use crate::services::{self, Addresses, Caller, Environment, Program, Service, Settings, Wiring};
 use crate::state::State;
 use crate::supervisor::Supervisor;
 use crate::{files, net, process, shell, workspace};
@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) release: bool,
     /// What becomes of the data.
     pub(crate) life: Life,
+    /// Whether the console runs, too.
+    pub(crate) console: bool,
 }
 
 /// A running system. It needs the [`Run`] that it was started in, and is to be dropped before it.
@@ -34,6 +36,8 @@ pub(crate) struct System {
     pub(crate) infra: Infra,
     /// Where the services listen.
     pub(crate) addresses: Addresses,
+    /// Where the console listens, if it runs.
+    pub(crate) console: Option<String>,
     /// The folder of the binaries, with the command line among them.
     pub(crate) bin_dir: PathBuf,
     /// A bearer token with all scopes; none when the caller's own keys verify tokens and he has set no `WARREN_TOKEN`.
@@ -70,8 +74,17 @@ impl System {
                 secrets: &secrets,
                 mail_dir: &mail_dir,
             };
-            (service, addresses.to_call(service), services::settings(service, &Environment, wiring))
+            (service.into(), addresses.to_call(service), services::settings(service, &Environment, wiring))
         });
+        let mut started: Vec<(Program, String, Settings)> = started.into();
+        let console = options.console.then(|| services::console_address(given("CONSOLE_ADDR")?)).transpose()?;
+        if let Some(address) = &console {
+            let urls = urls(&infra, &addresses);
+            let settings = services::console_settings(&Environment, address, urls, &secrets);
+            started.push((Program::Console, services::to_call(address), settings));
+        }
+        let to_wait_for: Vec<(Program, String)> =
+            started.iter().map(|(program, address, _)| (*program, address.clone())).collect();
         let (broker, database) = infra.addresses();
         let state = State {
             supervisor: std::process::id(),
@@ -83,16 +96,15 @@ impl System {
             services: Vec::new(),
         };
         process::say("starting the services");
-        let mut supervisor = Supervisor::start(dir, &bin_dir, state, started.into())?;
-        for service in Service::ALL {
-            let address = addresses.to_call(service);
-            process::wait_until(service.name(), READY_LIMIT, || {
+        let mut supervisor = Supervisor::start(dir, &bin_dir, state, started)?;
+        for (program, address) in to_wait_for {
+            process::wait_until(program.name(), READY_LIMIT, || {
                 supervisor.all_run()?;
                 Ok(net::http("GET", &address, "/readyz", None, None).is_ok_and(|answer| answer.status == 200))
             })?;
         }
         let token = token(&bin_dir, &secrets)?;
-        let system = System { supervisor, infra, addresses, bin_dir, token };
+        let system = System { supervisor, infra, addresses, console, bin_dir, token };
         system.write_env(dir, &secrets, &mail_dir)?;
         Ok(system)
     }
@@ -100,14 +112,12 @@ impl System {
     /// Writes the file that a shell can source to work with this system.
     fn write_env(&self, dir: &Path, secrets: &Secrets, mail_dir: &Path) -> Result<()> {
         let own = |name, ours: &str| given(name).map(|given| given.unwrap_or_else(|| ours.to_owned()));
-        let mut variables = Vec::new();
+        let mut variables = urls(&self.infra, &self.addresses);
         for service in Service::ALL {
-            variables.push((service.url_variable(), format!("http://{}", self.addresses.to_call(service))));
             variables.push((service.database_url_variable(), self.infra.database_url(service.name())));
         }
-        variables.push(("AMQP_URL", self.infra.amqp_url()));
-        if let Some(url) = self.infra.management_url() {
-            variables.push(("RABBITMQ_MANAGEMENT_URL", url));
+        if let Some(address) = &self.console {
+            variables.push(("CONSOLE_URL", format!("http://{}", services::to_call(address))));
         }
         let own_mail_dir = given("SMTP_URL")?.and_then(|url| url.strip_prefix("file://").map(str::to_owned));
         variables.push(("MAIL_DIR", own_mail_dir.unwrap_or_else(|| mail_dir.display().to_string())));
@@ -117,6 +127,15 @@ impl System {
         variables.push(("WARREN_TOKEN", self.token.clone().unwrap_or_default()));
         files::write_private(&dir.join("env"), &shell::exports(&variables))
     }
+}
+
+/// Where the services and the broker are, for those who call them.
+fn urls(infra: &Infra, addresses: &Addresses) -> Settings {
+    let of = |service: Service| (service.url_variable(), format!("http://{}", addresses.to_call(service)));
+    let mut urls: Settings = Service::ALL.map(of).into();
+    urls.push(("AMQP_URL", infra.amqp_url()));
+    urls.extend(infra.management_url().map(|url| ("RABBITMQ_MANAGEMENT_URL", url)));
+    urls
 }
 
 /// Brings every service's database to the newest schema.

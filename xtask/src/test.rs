@@ -24,10 +24,12 @@ pub(crate) enum Part {
     Integration,
     /// The real binaries, from outside.
     EndToEnd,
+    /// The console, from outside and in a browser, which is installed if need be.
+    Console,
 }
 
 impl Part {
-    const ALL: [Part; 4] = [Part::Unit, Part::Tidy, Part::Integration, Part::EndToEnd];
+    const ALL: [Part; 5] = [Part::Unit, Part::Tidy, Part::Integration, Part::EndToEnd, Part::Console];
 
     fn name(self) -> &'static str {
         match self {
@@ -35,17 +37,19 @@ impl Part {
             Part::Tidy => "tidy",
             Part::Integration => "integration",
             Part::EndToEnd => "end-to-end",
+            Part::Console => "console",
         }
     }
 
     fn needs_servers(self) -> bool {
-        matches!(self, Part::Integration | Part::EndToEnd)
+        matches!(self, Part::Integration | Part::EndToEnd | Part::Console)
     }
 
     /// The part to which an integration test of cargo's belongs.
     fn of(package: &str, test: &str) -> Part {
         match (package, test) {
             (workspace::END_TO_END, "tidy") => Part::Tidy,
+            (workspace::END_TO_END, "console") => Part::Console,
             (workspace::END_TO_END, _) => Part::EndToEnd,
             _ => Part::Integration,
         }
@@ -186,5 +190,6 @@ mod tests {
         assert_eq!(Part::of("messaging", "tidy"), Part::Integration);
         assert_eq!(Part::of("end-to-end", "tidy"), Part::Tidy);
         assert_eq!(Part::of("end-to-end", "saga"), Part::EndToEnd);
+        assert_eq!(Part::of("end-to-end", "console"), Part::Console);
     }
 }

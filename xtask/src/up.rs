@@ -14,7 +14,7 @@ use crate::infra::private::{Life, Private};
 use crate::interrupt::{self, Interrupted};
 use crate::logs::Follower;
 use crate::run::{self, Run};
-use crate::services::Service;
+use crate::services::{self, Program, Service};
 use crate::state::State;
 use crate::system::{Options, System};
 use crate::{demo, files, process, workspace};
@@ -55,12 +55,12 @@ pub(crate) fn up(args: &UpArgs) -> Result<()> {
     if args.fresh {
         delete_data(dir)?;
     }
-    let options = Options { infra: args.infra, release: args.release, life: Life::Keep };
+    let options = Options { infra: args.infra, release: args.release, life: Life::Keep, console: true };
     let mut system = System::start(&run, &options)?;
     welcome(&system, dir)?;
     system.supervisor.set_ready()?;
 
-    let mut follower = Follower::new(dir, if args.background { &[] } else { &Service::ALL });
+    let mut follower = Follower::new(dir, if args.background { &[] } else { &Program::ALL[..] });
     while interrupt::pause(POLL).is_ok() {
         system.supervisor.tick()?;
         follower.print_new()?;
@@ -92,6 +92,9 @@ fn welcome(system: &System, dir: &Path) -> Result<()> {
         let moved = system.addresses.moved.contains(&service);
         let note = if moved { "  (its usual port is taken)" } else { "" };
         println!("  {:10} http://{}/docs{note}", service.name(), system.addresses.to_call(service));
+    }
+    if let Some(address) = &system.console {
+        println!("  {:10} http://{}  (sign in with the token below)", "console", services::to_call(address));
     }
     println!("  {:10} {}", "broker", system.infra.management_url().unwrap_or_else(|| system.infra.amqp_url()));
     println!("  {:10} {}", "databases", system.infra.database_url("{order,inventory,email}"));

@@ -80,11 +80,35 @@ pub async fn apply(urls: &AmqpUrls, name: &str, topology: &Topology) -> Result<(
 /// # Errors
 /// When the broker cannot be asked. On RabbitMQ 4.3.0 that includes a user without the right to configure.
 pub async fn presence(urls: &AmqpUrls, name: &str, topology: &Topology) -> Result<Presence, InspectError> {
-    let connection = connect_any(urls, name).await?;
-    let mut asker = Asker { connection: &connection, channel: None };
-    let found = asker.ask_all(topology).await;
-    let _ = connection.close(200, "done".into()).await;
+    let mut watch = Watch::open(urls, name).await?;
+    let found = watch.presence(topology).await;
+    let _ = watch.connection.close(200, "done".into()).await;
     found
+}
+
+/// Asks again and again, over one connection.
+#[derive(Debug)]
+pub struct Watch {
+    connection: Connection,
+    channel: Option<Channel>,
+}
+
+impl Watch {
+    /// Connects; `name` is what the broker's list of connections shows.
+    ///
+    /// # Errors
+    /// When no node can be reached.
+    pub async fn open(urls: &AmqpUrls, name: &str) -> Result<Self, InspectError> {
+        Ok(Self { connection: connect_any(urls, name).await?, channel: None })
+    }
+
+    /// As [`presence`]. After an error the connection is not to be used any more.
+    ///
+    /// # Errors
+    /// When the broker cannot be asked.
+    pub async fn presence(&mut self, topology: &Topology) -> Result<Presence, InspectError> {
+        Asker { connection: &self.connection, channel: &mut self.channel }.ask_all(topology).await
+    }
 }
 
 pub(crate) async fn connect_any(urls: &AmqpUrls, name: &str) -> Result<Connection, InspectError> {
@@ -101,7 +125,7 @@ pub(crate) async fn connect_any(urls: &AmqpUrls, name: &str) -> Result<Connectio
 /// Asks on one channel, and on a new one after each "not found", which closes a channel.
 struct Asker<'a> {
     connection: &'a Connection,
-    channel: Option<Channel>,
+    channel: &'a mut Option<Channel>,
 }
 
 impl Asker<'_> {
@@ -131,7 +155,7 @@ impl Asker<'_> {
     }
 
     async fn channel(&mut self) -> Result<Channel, InspectError> {
-        if let Some(channel) = &self.channel {
+        if let Some(channel) = self.channel.as_ref() {
             return Ok(channel.clone());
         }
         let channel = self.connection.create_channel().await.map_err(refused)?;
@@ -143,7 +167,7 @@ impl Asker<'_> {
         match answer {
             Ok(found) => Ok(Some(found)),
             Err(error) if is_not_found(&error) => {
-                self.channel = None;
+                *self.channel = None;
                 Ok(None)
             }
             Err(error) => Err(refused(error)),

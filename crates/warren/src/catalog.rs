@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use messaging::schedule::RetrySchedule;
+use serde_json::Value;
 
 use crate::failure::Verdict;
 use crate::output;
@@ -51,6 +52,14 @@ pub(crate) struct CatalogArgs {
 enum CatalogCommand {
     /// Compare the catalogue with what the broker has and the services have seen
     Check(live::CheckArgs),
+}
+
+/// All events with everything that is known of them, for programs.
+///
+/// # Errors
+/// When this build lacks a schema or fixture, which the tests of contracts rule out.
+pub(crate) fn as_json() -> anyhow::Result<Value> {
+    Ok(Value::Array(entry::all()?.iter().map(|entry| show::as_json(&entry)).collect()))
 }
 
 /// Carries out a `catalog` command.

@@ -4,13 +4,14 @@ use clap::{Parser, Subcommand};
 
 use crate::failure::Verdict;
 use crate::settings::Settings;
-use crate::{audit, catalog, completions, dlq, event, load, order, stuck, token, topology, trace};
+use crate::{audit, catalog, completions, console, dlq, event, load, order, stuck, token, topology, trace};
 
 const EXAMPLES: &str = "\
 Examples:
   . .dev/env                                         told where things are, by `cargo xtask up`
   warren order place --customer ID --line carrot-1kg=2
   warren order watch                                 what happens, as it happens
+  warren console                                     the same as a web page, on http://127.0.0.1:8090
   warren topology check                              is the broker as it should be?
   warren load --orders 1000                          how fast is it, and does it keep its promises?
   warren help load                                   more about one command
@@ -54,6 +55,8 @@ enum Command {
     Catalog(catalog::CatalogArgs),
     /// Place many orders, wait until all are final, tell how fast that was, and check the result
     Load(load::LoadArgs),
+    /// Serve the same as a web page: figures, orders, dead letters, stock, mails
+    Console(console::ConsoleArgs),
     /// Print the script by which a shell completes commands and options
     Completions(completions::CompletionsArgs),
 }
@@ -76,6 +79,7 @@ impl Cli {
             Command::Topology(args) => topology::run(args, settings, json).await,
             Command::Catalog(args) => catalog::run(args, settings, json).await,
             Command::Load(args) => load::run(args, settings, json).await,
+            Command::Console(args) => console::run(args, settings).await,
             Command::Completions(args) => completions::run(args),
         }
     }

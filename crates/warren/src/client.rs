@@ -5,8 +5,9 @@ pub(crate) mod problem;
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, RETRY_AFTER};
-use reqwest::{Method, Response, Url};
+use contracts::event::Service;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -36,6 +37,9 @@ const REPEAT: (Duration, Duration) = (Duration::from_secs(15), Duration::from_mi
 /// The most items that a service puts on one page.
 pub(crate) const MAX_PAGE: usize = 200;
 
+/// The services, each with its client.
+pub(crate) type Services = Vec<(Service, Client)>;
+
 /// A service.
 pub(crate) struct Client {
     service: &'static str,
@@ -43,6 +47,7 @@ pub(crate) struct Client {
     base: String,
     http: reqwest::Client,
     bearer: Option<String>,
+    authorization: Option<HeaderValue>,
     patience: Duration,
 }
 
@@ -85,28 +90,46 @@ impl Client {
         bearer: Option<String>,
     ) -> anyhow::Result<Self> {
         let base = address(variable, base)?;
-        let mut headers = HeaderMap::new();
-        if let Some(token) = &bearer {
-            let mut value = HeaderValue::try_from(format!("Bearer {token}"))
-                .map_err(|_| Usage("WARREN_TOKEN: not a token that can be sent".to_owned()))?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
+        let authorization = authorization(bearer.as_deref())?;
         let http = reqwest::Client::builder()
-            .default_headers(headers)
             .user_agent(concat!("warren/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(SILENCE_TIMEOUT)
             // the services are addressed directly, as they address each other's broker and databases
             .no_proxy()
             .build()?;
-        Ok(Self { service, variable, base, http, bearer, patience: ANSWER_TIMEOUT })
+        Ok(Self { service, variable, base, http, bearer, authorization, patience: ANSWER_TIMEOUT })
+    }
+
+    /// The same service, over the same connections, called with somebody else's token, or with none.
+    ///
+    /// # Errors
+    /// [`Usage`] when the token cannot be sent.
+    pub(crate) fn called_with(&self, bearer: Option<String>) -> Result<Self, Usage> {
+        let authorization = authorization(bearer.as_deref())?;
+        let Self { service, variable, base, http, patience, .. } = self;
+        let (service, variable, patience) = (*service, *variable, *patience);
+        Ok(Self { service, variable, base: base.clone(), http: http.clone(), bearer, authorization, patience })
     }
 
     /// The same service, given up after a few seconds without an answer.
     #[must_use]
     pub(crate) fn briefly(self) -> Self {
-        Self { patience: BRIEF_TIMEOUT, ..self }
+        self.with_patience(BRIEF_TIMEOUT)
+    }
+
+    /// With another limit to how long an answer may take as a whole.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    /// A request that carries our token.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.authorization {
+            Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
+            None => request,
+        }
     }
 
     /// Its address, without a slash at the end.
@@ -124,7 +147,7 @@ impl Client {
     /// # Errors
     /// When there is no answer, or none with a 2xx status.
     pub(crate) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, CallError> {
-        let request = self.http.get(format!("{}{path}", self.base)).query(query).timeout(self.patience);
+        let request = self.request(Method::GET, path).query(query).timeout(self.patience);
         let answered = async { self.answer(self.check(request.send().await).await?).await };
         answered.await.map_err(CallError::of_a_question)
     }
@@ -219,7 +242,7 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: &Value, key: Option<&str>) -> Result<Answer, CallError> {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).json(body).timeout(ANSWER_TIMEOUT);
+        let mut request = self.request(method, path).json(body).timeout(self.patience);
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }
@@ -231,7 +254,7 @@ impl Client {
     /// # Errors
     /// As [`Client::get`].
     pub(crate) async fn stream(&self, path: &str, last_event_id: Option<&str>) -> Result<Response, CallError> {
-        let mut request = self.http.get(format!("{}{path}", self.base)).header(ACCEPT, "text/event-stream");
+        let mut request = self.request(Method::GET, path).header(ACCEPT, "text/event-stream");
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
         }
@@ -265,6 +288,15 @@ impl Client {
             .map_err(|error| CallError::transport(&error, self.service, self.variable, &self.base))?;
         Ok(Answer { body })
     }
+}
+
+/// The header of a token, which no log shows.
+fn authorization(bearer: Option<&str>) -> Result<Option<HeaderValue>, Usage> {
+    let Some(token) = bearer else { return Ok(None) };
+    let mut value = HeaderValue::try_from(format!("Bearer {token}"))
+        .map_err(|_| Usage("WARREN_TOKEN: not a token that can be sent".to_owned()))?;
+    value.set_sensitive(true);
+    Ok(Some(value))
 }
 
 /// An address without a slash at its end.

@@ -1,22 +1,25 @@
 //! `warren dlq`: dead letters, looked at, put back, corrected or taken away.
 //!
 //! It works on the broker's queues `SERVICE.dead` alone; whether a replayed message took effect it asks the service. See
-//! `messaging::dead_letters` for how letters are looked at without changing anything.
+//! `messaging::dead_letters` for how letters are looked at without changing anything. The commands and the console act
+//! through the same functions, which are told by a [`desk::Desk`] who acts and where.
 
-mod group;
-mod select;
+pub(crate) mod desk;
+pub(crate) mod group;
+pub(crate) mod progress;
+pub(crate) mod select;
 
 mod list;
-mod show;
+pub(crate) mod show;
 
-mod pass;
-mod replay;
+pub(crate) mod pass;
+pub(crate) mod replay;
 
 mod outcomes;
 mod pace;
 
-mod discard;
-mod edit;
+pub(crate) mod discard;
+pub(crate) mod edit;
 
 mod audit;
 mod log;
@@ -30,7 +33,7 @@ use crate::failure::Verdict;
 use crate::settings::Settings;
 
 /// How long another operator's command on the same letters is waited for. A look at 100,000 of them takes less.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,6 +93,6 @@ fn service(text: &str) -> Result<Service, String> {
 }
 
 /// That service, or all.
-fn services(only: Option<Service>) -> Vec<Service> {
+pub(crate) fn services(only: Option<Service>) -> Vec<Service> {
     Service::ALL.into_iter().filter(|service| only.is_none_or(|only| only == *service)).collect()
 }

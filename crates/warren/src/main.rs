@@ -6,7 +6,7 @@
 //! Read it in this order: [`cli`] (the commands), [`settings`] (how it is told where things are), [`client`] (one
 //! service over HTTP, and how its errors are shown), [`output`]; then one file or folder per command: [`token`],
 //! [`order`], [`trace`], [`stuck`], [`audit`], [`event`], [`dlq`], [`topology`], [`catalog`],
-//! [`load`], [`completions`]. [`audit`] alone sees the
+//! [`load`], [`completions`], [`console`]. [`audit`] alone sees the
 //! services' databases, and only reads them.
 
 mod cli;
@@ -27,6 +27,8 @@ mod trace;
 
 mod audit;
 mod event;
+
+mod console;
 
 mod catalog;
 mod dlq;

@@ -41,7 +41,12 @@ pub(crate) async fn ask(urls: &AmqpUrls) -> anyhow::Result<Queues> {
         Some(text) => text.parse().map_err(|why| Usage(format!("RETRY_DELAYS: {why}")))?,
     };
     let found = inspect::presence(urls, CONNECTION_NAME, &Topology::new(&schedule)).await?;
-    Ok(Service::ALL.into_iter().map(|service| (service, of(service, &found.queues))).collect())
+    Ok(of_all(&found.queues))
+}
+
+/// The figures of all services, from those of the queues.
+pub(crate) fn of_all(queues: &[QueueCounts]) -> Queues {
+    Service::ALL.into_iter().map(|service| (service, of(service, queues))).collect()
 }
 
 fn of(service: Service, queues: &[QueueCounts]) -> Waiting {

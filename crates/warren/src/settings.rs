@@ -10,7 +10,7 @@ use clap::Args;
 use contracts::event::Service;
 use messaging::settings::AmqpUrls;
 
-use crate::client::Client;
+use crate::client::{Client, Services};
 use crate::failure::Usage;
 use crate::token::{self, Claims};
 
@@ -106,6 +106,31 @@ impl Settings {
                 None => Client::new("email", "EMAIL_URL", EMAIL_DEFAULT, self.bearer()?),
             },
         }
+    }
+
+    /// All services, as [`Settings::service`].
+    ///
+    /// # Errors
+    /// As [`Settings::order`].
+    pub(crate) fn services(&self) -> anyhow::Result<Services> {
+        Service::ALL.into_iter().map(|service| Ok((service, self.service(service)?))).collect()
+    }
+
+    /// All services, each given up after a few seconds: for questions that are put to all of them at once.
+    ///
+    /// # Errors
+    /// As [`Settings::order`].
+    pub(crate) fn services_in_a_hurry(&self) -> anyhow::Result<Services> {
+        Ok(self.services()?.into_iter().map(|(service, client)| (service, client.briefly())).collect())
+    }
+
+    /// All services, to be called with somebody else's token: nothing of ours is sent.
+    ///
+    /// # Errors
+    /// As [`Settings::order`].
+    pub(crate) fn services_for_others(&self) -> anyhow::Result<Services> {
+        let without = |(service, client): (Service, Client)| Ok((service, client.called_with(None)?));
+        self.services()?.into_iter().map(without).collect()
     }
 
     /// The broker, if we were told where it is.

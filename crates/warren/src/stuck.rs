@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
+use crate::client::Services;
 use crate::failure::Verdict;
 use crate::output;
 use crate::queues::{self, Queues};
@@ -54,13 +55,8 @@ pub(crate) struct Answers {
 }
 
 /// Asks all services.
-///
-/// # Errors
-/// Only for settings that are wrong.
-pub(crate) async fn ask(settings: &Settings) -> anyhow::Result<Answers> {
-    let clients = Service::ALL.map(|service| settings.service(service).map(|client| (service, client.briefly())));
-    let clients = clients.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
-    let asked = clients.iter().map(async |(service, client)| {
+pub(crate) async fn ask(clients: &Services) -> Answers {
+    let asked = clients.iter().map(|(service, client)| async move {
         let list = async { client.get("/v1/ops/stuck", &[]).await?.read::<StuckList>() };
         (*service, list.await)
     });
@@ -72,7 +68,7 @@ pub(crate) async fn ask(settings: &Settings) -> anyhow::Result<Answers> {
         }
     }
     answers.items.sort_by_key(|(_, item)| item.since);
-    Ok(answers)
+    answers
 }
 
 /// Carries out `stuck`.
@@ -81,7 +77,7 @@ pub(crate) async fn ask(settings: &Settings) -> anyhow::Result<Answers> {
 /// For settings that are wrong; [`Verdict::Failed`] when a service or the broker does not answer.
 pub(crate) async fn run(_: &StuckArgs, settings: &Settings, json: bool) -> anyhow::Result<Verdict> {
     let broker = settings.broker_if_any()?;
-    let Answers { items, silent } = ask(settings).await?;
+    let Answers { items, silent } = ask(&settings.services_in_a_hurry()?).await;
     let mut silent: Vec<(&str, String)> = silent.into_iter().map(|(service, why)| (service.name(), why)).collect();
     let queues = match &broker {
         None => Queues::new(),

@@ -11,14 +11,14 @@ use futures_util::future::join_all;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::client::Client;
-use crate::client::error::CallError;
+use crate::client::Services;
 use crate::failure::Verdict;
 use crate::output::{self, Paint};
 use crate::queues::{self, Queues};
 use crate::settings::Settings;
 use crate::stuck;
-use story::{Delivery, Item, Now, Story};
+pub(crate) use story::Story;
+use story::{Delivery, Item, Now};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,8 +59,7 @@ struct Order {
 /// # Errors
 /// For settings that are wrong, and an order that no service knows.
 pub(crate) async fn run(args: &TraceArgs, settings: &Settings, json: bool) -> anyhow::Result<Verdict> {
-    let clients = Service::ALL.map(|service| settings.service(service).map(|client| (service, client.briefly())));
-    let clients = clients.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+    let clients = settings.services_in_a_hurry()?;
     let broker = settings.broker_if_any()?;
     let queues = async {
         match &broker {
@@ -68,21 +67,10 @@ pub(crate) async fn run(args: &TraceArgs, settings: &Settings, json: bool) -> an
             Some(urls) => queues::ask(urls).await,
         }
     };
-    // all at once: somebody waits for this, and who does not answer takes his time
-    let ((items, mut silent), status, stuck, queues) =
-        tokio::join!(ask(args.order, &clients), status(args.order, settings), stuck::ask(settings), queues);
-    let status = status?;
-    if items.is_empty() && silent.is_empty() && status.is_none() {
+    let (story, silent) = tell(args.order, &clients, queues).await;
+    if story.is_empty() && silent.is_empty() {
         anyhow::bail!("no service knows an order {}", args.order);
     }
-    let items = with_deliveries(items, &clients, &silent).await;
-    let stuck = stuck?.items.into_iter().map(|(_, item)| item);
-    let stuck = stuck.filter(|item| item.order_id == args.order).collect();
-    let queues = queues.unwrap_or_else(|why| {
-        silent.push(("broker", format!("{why:#}")));
-        Queues::new()
-    });
-    let story = Story::new(args.order, items, Now { status, stuck, queues, partial: !silent.is_empty() });
     if json {
         output::print_json(&story.json(&silent))?;
     } else {
@@ -94,13 +82,35 @@ pub(crate) async fn run(args: &TraceArgs, settings: &Settings, json: bool) -> an
     Ok(if silent.is_empty() { Verdict::Fine } else { Verdict::Failed })
 }
 
-type Silent = Vec<(&'static str, String)>;
+/// All that the services know of an order, and who did not answer. All are asked at once: somebody waits for this, and who
+/// does not answer takes his time.
+pub(crate) async fn tell(
+    order: Uuid,
+    clients: &Services,
+    queues: impl Future<Output = anyhow::Result<Queues>>,
+) -> (Story, Silent) {
+    let ((items, mut silent), status, stuck, queues) =
+        tokio::join!(ask(order, clients), status(order, clients), stuck::ask(clients), queues);
+    let items = with_deliveries(items, clients, &silent).await;
+    let stuck = stuck.items.into_iter().map(|(_, item)| item);
+    let stuck = stuck.filter(|item| item.order_id == order).collect();
+    let queues = queues.unwrap_or_else(|why| {
+        silent.push(("broker", format!("{why:#}")));
+        Queues::new()
+    });
+    let now = Now { status, stuck, queues, partial: !silent.is_empty() };
+    (Story::new(order, items, now), silent)
+}
+
+/// Who did not answer, and why.
+pub(crate) type Silent = Vec<(&'static str, String)>;
 
 /// What each service knows of the order, and who did not answer.
-async fn ask(order: Uuid, clients: &[(Service, Client)]) -> (Vec<Item>, Silent) {
+async fn ask(order: Uuid, clients: &Services) -> (Vec<Item>, Silent) {
     let path = format!("/v1/ops/trace/{order}");
-    let asked = clients.iter().map(async |(service, client)| {
-        let trace = async { client.get(&path, &[]).await?.read::<Trace>() };
+    let path = path.as_str();
+    let asked = clients.iter().map(|(service, client)| async move {
+        let trace = async { client.get(path, &[]).await?.read::<Trace>() };
         (*service, trace.await)
     });
     let (mut items, mut silent) = (Vec::new(), Vec::new());
@@ -116,15 +126,14 @@ async fn ask(order: Uuid, clients: &[(Service, Client)]) -> (Vec<Item>, Silent) 
 }
 
 /// The order's status; none where `order` does not know it or does not answer.
-async fn status(order: Uuid, settings: &Settings) -> anyhow::Result<Option<String>> {
-    let client = settings.service(Service::Order)?.briefly();
-    let found: Result<Order, CallError> =
-        client.get(&format!("/v1/orders/{order}"), &[]).await.and_then(|answer| answer.read());
-    Ok(found.ok().map(|order| order.status))
+async fn status(order: Uuid, clients: &Services) -> Option<String> {
+    let (_, client) = clients.iter().find(|(service, _)| *service == Service::Order)?;
+    let answer = client.get(&format!("/v1/orders/{order}"), &[]).await.ok()?;
+    answer.read().ok().map(|order: Order| order.status)
 }
 
 /// Asks each consumer of each event whether it has handled it. An order has a handful of events.
-async fn with_deliveries(mut items: Vec<Item>, clients: &[(Service, Client)], silent: &Silent) -> Vec<Item> {
+async fn with_deliveries(mut items: Vec<Item>, clients: &Services, silent: &Silent) -> Vec<Item> {
     for item in &mut items {
         let Some(event_id) = item.told.event_id else { continue };
         for consumer in item.consumers() {

@@ -94,7 +94,11 @@ impl<E: SpanExporter + 'static> SpanProcessor for Queue<E> {
             message = back;
             thread::sleep(Duration::from_millis(10));
         }
-        wait.recv_timeout(until.saturating_duration_since(Instant::now())).map_err(|_| OTelSdkError::Timeout(timeout))
+        match wait.recv_timeout(until.saturating_duration_since(Instant::now())) {
+            // one that was asked before has seen to it, and is gone
+            Ok(()) | Err(RecvTimeoutError::Disconnected) => Ok(()),
+            Err(RecvTimeoutError::Timeout) => Err(OTelSdkError::Timeout(timeout)),
+        }
     }
 
     fn set_resource(&mut self, resource: &Resource) {

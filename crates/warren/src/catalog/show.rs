@@ -25,7 +25,8 @@ pub(super) fn page(entries: &[Entry], event: Option<&str>, json: bool) -> anyhow
     })
 }
 
-fn as_json(entry: &&Entry) -> Value {
+/// One event with everything that is known of it.
+pub(super) fn as_json(entry: &&Entry) -> Value {
     let versions: Vec<_> = entry.versions.iter().map(version_json).collect();
     let readers: Vec<_> = entry
         .readers

@@ -1,16 +1,12 @@
 //! Who did what: a line before anything is changed, and one when it has ended, in the journal on the broker.
 
-use std::env;
-
 use chrono::Utc;
 use messaging::dead_letters::{DeadLetterError, Journal};
 use messaging::inspect;
-use messaging::settings::AmqpUrls;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
+use super::desk::Desk;
 use super::group::time_text;
-use crate::settings;
 
 /// The lines of one command.
 #[derive(Debug)]
@@ -26,15 +22,13 @@ impl Audit {
     ///
     /// # Errors
     /// When the broker cannot be reached, or refuses.
-    pub(super) async fn open(urls: &AmqpUrls, action: &'static str) -> anyhow::Result<Self> {
-        let broker_user = inspect::account(urls).map(|account| account.user);
-        let who = json!({"operator": operator()?, "host": host(), "broker_user": broker_user});
-        Ok(Self { journal: Journal::open(urls).await?, who, action, run: Uuid::now_v7().to_string() })
-    }
-
-    /// The name of this run, which its lines and the copies that it makes carry.
-    pub(super) fn run(&self) -> &str {
-        &self.run
+    pub(super) async fn open(desk: &Desk<'_>, action: &'static str) -> anyhow::Result<Self> {
+        let broker_user = inspect::account(&desk.urls).map(|account| account.user);
+        let mut who = json!({"operator": desk.operator.name, "host": host(), "broker_user": broker_user});
+        if let Some(via) = desk.operator.via {
+            who["via"] = via.into();
+        }
+        Ok(Self { journal: Journal::open(&desk.urls).await?, who, action, run: desk.progress.run().to_owned() })
     }
 
     /// Leaves a line: that it begins, or ended, and what there is to tell of it.
@@ -52,13 +46,6 @@ impl Audit {
         }
         self.journal.add(Value::Object(line).to_string().into_bytes()).await
     }
-}
-
-/// Who we are: `WARREN_OPERATOR`, else who is logged in.
-fn operator() -> anyhow::Result<String> {
-    let named = settings::variable("WARREN_OPERATOR", None)?;
-    let login = || ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok());
-    Ok(named.or_else(login).filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned()))
 }
 
 fn host() -> String {

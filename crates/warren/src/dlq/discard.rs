@@ -8,6 +8,8 @@ use messaging::dead_letters::{DeadLetters, Letter};
 use serde_json::{Value, json};
 
 use super::audit::Audit;
+use super::desk::Desk;
+use super::progress::Progress;
 use super::select::{Selection, all_found};
 use super::{PATIENCE, services};
 use crate::failure::Verdict;
@@ -37,11 +39,26 @@ pub(super) struct DiscardArgs {
 }
 
 pub(super) async fn run(args: &DiscardArgs, settings: &Settings, json: bool) -> anyhow::Result<Verdict> {
-    let wanted = Selection::ids(&args.ids);
+    let progress = Progress::new(true);
+    let discarded = discard(&Desk::of(settings, &progress)?, &args.ids, args.queue).await?;
+    if json {
+        output::print_json(&json!({"discarded": discarded}))?;
+    } else {
+        eprintln!("discarded {} dead letters", discarded.len());
+    }
+    Ok(Verdict::Fine)
+}
+
+/// Takes the letters of these ids away for good, and tells which they were.
+///
+/// # Errors
+/// When the broker cannot be asked, or one of the ids is unknown: nothing is discarded then.
+pub(crate) async fn discard(desk: &Desk<'_>, ids: &[String], queue: Option<Service>) -> anyhow::Result<Vec<Value>> {
+    let wanted = Selection::ids(ids);
     let (mut queues, mut found) = (Vec::new(), Vec::new());
     // all queues are in hand before anything is taken away
-    for service in services(args.queue) {
-        let mut letters = DeadLetters::open(&settings.broker()?, service, PATIENCE).await?;
+    for service in services(queue) {
+        let mut letters = DeadLetters::open(&desk.urls, service, PATIENCE).await?;
         while let Some(letter) = letters.next().await? {
             if wanted.has(&letter) {
                 found.push((queues.len(), letter));
@@ -51,28 +68,22 @@ pub(super) async fn run(args: &DiscardArgs, settings: &Settings, json: bool) -> 
     }
     let ids: BTreeSet<String> = found.iter().map(|(_, letter)| letter.id.clone()).collect();
     let discarded = match all_found(&wanted, &ids) {
-        Ok(()) => discard(settings, &mut queues, &found).await,
+        Ok(()) => take_away(desk, &mut queues, &found).await,
         Err(missing) => Err(missing),
     };
     for letters in queues {
         letters.close().await?;
     }
-    let discarded = discarded?;
-    if json {
-        output::print_json(&json!({"discarded": discarded}))?;
-    } else {
-        eprintln!("discarded {} dead letters", discarded.len());
-    }
-    Ok(Verdict::Fine)
+    discarded
 }
 
-async fn discard(
-    settings: &Settings,
+async fn take_away(
+    desk: &Desk<'_>,
     queues: &mut [DeadLetters],
     found: &[(usize, Letter)],
 ) -> anyhow::Result<Vec<Value>> {
     let told: Vec<Value> = found.iter().map(|(_, letter)| told(letter)).collect();
-    let audit = Audit::open(&settings.broker()?, "discard").await?;
+    let audit = Audit::open(desk, "discard").await?;
     audit.tell("begin", json!({"letters": told})).await?;
     for (queue, letter) in found {
         queues[*queue].take_away(letter).await?;

@@ -11,7 +11,9 @@ use messaging::dead_letters::{DeadLetters, Letter};
 use serde_json::json;
 
 use super::audit::Audit;
+use super::desk::Desk;
 use super::pass::{Finding, Tally};
+use super::progress::Progress;
 use super::select::Selection;
 use super::{PATIENCE, pass, services};
 use crate::failure::{Usage, Verdict};
@@ -44,13 +46,31 @@ pub(super) struct EditArgs {
 }
 
 pub(super) async fn run(args: &EditArgs, settings: &Settings, json: bool) -> anyhow::Result<Verdict> {
-    let body = std::fs::read(&args.body)
-        .map_err(|error| Usage(format!("--body: cannot read {}: {error}", args.body.display())))?;
-    let event = Envelope::from_json(&body).with_context(|| invalid(args))?;
-    let wanted = Selection::ids(std::slice::from_ref(&args.id));
+    let file = args.body.display();
+    let body = std::fs::read(&args.body).map_err(|error| Usage(format!("--body: cannot read {file}: {error}")))?;
+    let progress = Progress::new(true);
+    let tally = edit(&Desk::of(settings, &progress)?, &args.id, args.queue, body, &file.to_string()).await?;
+    tally.print(progress.run(), json)
+}
+
+/// Checks a new body for a letter, and replays it in place of the old one. `source` is where the body is from, for errors.
+///
+/// # Errors
+/// When the body is not one that the letter's service reads, there is no such letter, or there are several: nothing is
+/// changed then. Others when the broker cannot be asked.
+pub(crate) async fn edit(
+    desk: &Desk<'_>,
+    id: &str,
+    queue: Option<Service>,
+    body: Vec<u8>,
+    source: &str,
+) -> anyhow::Result<Tally> {
+    let invalid = || format!("{source}: not a body that can be replayed; nothing was changed");
+    let event = Envelope::from_json(&body).with_context(invalid)?;
+    let wanted = Selection::ids(&[id.to_owned()]);
     let mut found = Vec::new();
-    for service in services(args.queue) {
-        let mut letters = DeadLetters::open(&settings.broker()?, service, PATIENCE).await?;
+    for service in services(queue) {
+        let mut letters = DeadLetters::open(&desk.urls, service, PATIENCE).await?;
         let mut same = Vec::new();
         while let Some(letter) = letters.next().await? {
             if wanted.has(&letter) {
@@ -63,11 +83,11 @@ pub(super) async fn run(args: &EditArgs, settings: &Settings, json: bool) -> any
         }
     }
     let chosen = match found.as_slice() {
-        [] => Err(anyhow!("no dead letter has the id {}", args.id)),
-        [(_, same)] => check(&event, &same[0]).with_context(|| invalid(args)),
+        [] => Err(anyhow!("no dead letter has the id {id}")),
+        [(_, same)] => check(&event, &same[0]).with_context(invalid),
         several => {
             let queues: Vec<&str> = several.iter().map(|(letters, _)| letters.service().name()).collect();
-            Err(anyhow!("{} is a dead letter of {}: say which one with --queue", args.id, queues.join(" and ")))
+            Err(anyhow!("{id} is a dead letter of {}: say which one with --queue", queues.join(" and ")))
         }
     };
     if let Err(error) = chosen {
@@ -77,11 +97,7 @@ pub(super) async fn run(args: &EditArgs, settings: &Settings, json: bool) -> any
         return Err(error);
     }
     let (letters, same) = found.pop().expect("exactly one was chosen");
-    replay(letters, &same, &event, body.clone(), settings, json).await
-}
-
-fn invalid(args: &EditArgs) -> String {
-    format!("{}: not a body that can be replayed; nothing was changed", args.body.display())
+    replay(letters, &same, &event, body.clone(), desk).await
 }
 
 /// Whether the new body is the same event, in a shape that the service reads.
@@ -106,24 +122,25 @@ async fn replay(
     same: &[Letter],
     event: &Envelope<'_>,
     body: Vec<u8>,
-    settings: &Settings,
-    json: bool,
-) -> anyhow::Result<Verdict> {
+    desk: &Desk<'_>,
+) -> anyhow::Result<Tally> {
     let service = letters.service();
-    let audit = Audit::open(&settings.broker()?, "edit").await?;
+    let (progress, run) = (desk.progress, desk.progress.run());
+    progress.expect(1);
+    let audit = Audit::open(desk, "edit").await?;
     let sizes = json!({"before": same[0].body().len(), "after": body.len()});
     audit.tell("begin", json!({"queue": service.name(), "id": same[0].id, "bytes": sizes})).await?;
-    let mut outcomes = pass::outcomes(service, settings, Finding::IfPossible).await?;
+    let mut outcomes = pass::outcomes(service, desk, Finding::IfPossible).await?;
     let mut failures = letters.watch().await?;
-    letters.replay_edited(&same[0], audit.run(), event, body).await?;
+    letters.replay_edited(&same[0], run, event, body).await?;
     // others of the same id are the same event, delivered twice
     for double in &same[1..] {
         letters.take_away(double).await?;
     }
     outcomes.expect(event.id.to_string(), Some(event.id));
     let mut tally = Tally { replayed: 1, ..Tally::default() };
-    pass::conclude(&letters, &mut failures, &mut outcomes, audit.run(), &mut tally).await?;
+    pass::conclude(&letters, &mut failures, &mut outcomes, progress, &mut tally).await?;
     letters.close().await?;
     audit.tell("end", tally.value()).await?;
-    tally.print(audit.run(), json)
+    Ok(tally)
 }

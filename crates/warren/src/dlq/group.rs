@@ -10,7 +10,7 @@ use crate::output;
 
 /// The letters of one queue that have type, error kind and handler in common.
 #[derive(Debug, Serialize)]
-pub(super) struct Group {
+pub(crate) struct Group {
     /// Its name, which follows from what they have in common: the same at any time, for any operator.
     group: String,
     queue: &'static str,
@@ -18,23 +18,23 @@ pub(super) struct Group {
     event_type: String,
     error_kind: String,
     handler: String,
-    count: usize,
+    pub(crate) count: usize,
     #[serde(serialize_with = "time")]
     first_failed_at: Option<DateTime<Utc>>,
     #[serde(serialize_with = "time")]
     last_failed_at: Option<DateTime<Utc>>,
-    ids: Vec<String>,
+    pub(crate) ids: Vec<String>,
 }
 
 /// The name of the group that a letter belongs to: short enough to be typed.
-pub(super) fn name_of(letter: &Letter) -> String {
+pub(crate) fn name_of(letter: &Letter) -> String {
     let parts = [letter.service.name(), &letter.event_type, &letter.error_kind, &letter.handler];
     let number = fingerprint(parts.map(str::as_bytes));
     format!("{:08x}", (number >> 32) ^ (number & 0xffff_ffff))
 }
 
 /// A time as the services write it.
-pub(super) fn time_text(time: &DateTime<Utc>) -> String {
+pub(crate) fn time_text(time: &DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
@@ -44,14 +44,14 @@ fn time<S: Serializer>(time: &Option<DateTime<Utc>>, serializer: S) -> Result<S:
 
 /// All groups, filled letter by letter. Of a letter its id is kept and nothing else.
 #[derive(Debug, Default)]
-pub(super) struct Groups {
+pub(crate) struct Groups {
     by_name: HashMap<String, usize>,
     groups: Vec<Group>,
 }
 
 impl Groups {
     /// Counts a letter.
-    pub(super) fn add(&mut self, letter: &Letter) {
+    pub(crate) fn add(&mut self, letter: &Letter) {
         let name = name_of(letter);
         let index = *self.by_name.entry(name).or_insert_with_key(|name| {
             self.groups.push(Group {
@@ -75,12 +75,12 @@ impl Groups {
     }
 
     /// How many letters were counted.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.groups.iter().map(|group| group.count).sum()
     }
 
     /// The groups: by queue, the largest first.
-    pub(super) fn into_vec(mut self) -> Vec<Group> {
+    pub(crate) fn into_vec(mut self) -> Vec<Group> {
         // stable: queues stay in the order in which they were read
         self.groups.sort_by(|a, b| if a.queue == b.queue { b.count.cmp(&a.count) } else { std::cmp::Ordering::Equal });
         self.groups

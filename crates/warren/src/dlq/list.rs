@@ -3,8 +3,8 @@
 use clap::Args;
 use contracts::event::Service;
 
+use super::desk;
 use super::group::{self, Groups};
-use super::{select, services};
 use crate::failure::Verdict;
 use crate::output;
 use crate::settings::Settings;
@@ -28,9 +28,7 @@ pub(super) struct ListArgs {
 }
 
 pub(super) async fn run(args: &ListArgs, settings: &Settings, json: bool) -> anyhow::Result<Verdict> {
-    let mut groups = Groups::default();
-    select::look(&settings.broker()?, &services(args.queue), |letter| groups.add(&letter)).await?;
-    print(groups, json)?;
+    print(desk::groups(&settings.broker()?, args.queue).await?, json)?;
     Ok(Verdict::Fine)
 }
 

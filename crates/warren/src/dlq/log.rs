@@ -1,10 +1,8 @@
 //! `warren dlq log`.
 
 use clap::Args;
-use messaging::dead_letters::Journal;
-use serde_json::Value;
 
-use super::PATIENCE;
+use super::desk;
 use crate::failure::Verdict;
 use crate::output;
 use crate::settings::Settings;
@@ -23,8 +21,7 @@ interrupted. They are kept on the broker, the newest 100,000.";
 pub(super) struct LogArgs {}
 
 pub(super) async fn run(_: &LogArgs, settings: &Settings, json: bool) -> anyhow::Result<Verdict> {
-    let lines = Journal::read(&settings.broker()?, PATIENCE).await?;
-    let lines: Vec<Value> = lines.iter().filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let lines = desk::log(&settings.broker()?).await?;
     if json {
         output::print_json(&lines)?;
         return Ok(Verdict::Fine);

@@ -8,12 +8,13 @@ use messaging::dead_letters::{DeadLetterError, DeadLetters, Failures, Letter};
 use serde_json::{Value, json};
 use tokio::time::{sleep, sleep_until, timeout};
 
+use super::desk::Desk;
 use super::outcomes::{self, Outcomes, PAUSE};
 use super::pace::{Pace, Steps};
+use super::progress::Progress;
 use super::select::Selection;
 use crate::failure::Verdict;
 use crate::output::{self, Paint};
-use crate::settings::Settings;
 
 /// How long no outcome at all may become known before nobody waits any longer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -26,17 +27,17 @@ const QUIET: Duration = Duration::from_secs(3);
 
 /// What a replay came to.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(crate) struct Tally {
     /// How many letters were handed over.
-    pub(super) replayed: usize,
+    pub(crate) replayed: usize,
     /// What failed again.
-    pub(super) failed: Vec<Value>,
+    pub(crate) failed: Vec<Value>,
     /// How many have had no outcome, although it was waited for.
-    pub(super) unsettled: usize,
+    pub(crate) unsettled: usize,
     /// Whether it ended before the last letter.
-    pub(super) stopped: bool,
+    pub(crate) stopped: bool,
     /// How many letters were left where they were because of that, at least.
-    pub(super) left: usize,
+    pub(crate) left: usize,
 }
 
 impl Tally {
@@ -46,7 +47,7 @@ impl Tally {
     }
 
     /// The same as JSON.
-    pub(super) fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         json!({"replayed": self.replayed, "failed": self.failed, "unsettled": self.unsettled, "stopped": self.stopped,
             "left": self.left})
     }
@@ -100,9 +101,9 @@ pub(super) enum Finding {
 ///
 /// # Errors
 /// With [`Finding::Each`], when the service cannot be asked.
-pub(super) async fn outcomes(service: Service, settings: &Settings, finding: Finding) -> anyhow::Result<Outcomes> {
+pub(super) async fn outcomes(service: Service, desk: &Desk<'_>, finding: Finding) -> anyhow::Result<Outcomes> {
     let client = async {
-        let client = settings.service(service)?;
+        let client = desk.clients.client(service)?;
         outcomes::done(&client, EventId::new()).await?;
         anyhow::Ok(client)
     };
@@ -110,7 +111,8 @@ pub(super) async fn outcomes(service: Service, settings: &Settings, finding: Fin
         (Ok(client), _) => Ok(Outcomes::new(Some(client), finding == Finding::Each)),
         (Err(error), Finding::Each) => Err(error.context("a canary has to ask the service for outcomes")),
         (Err(error), Finding::IfPossible) => {
-            eprintln!("{service} cannot be asked for outcomes ({error:#}); watching for failures alone");
+            let why = format!("{service} cannot be asked for outcomes ({error:#}); watching for failures alone");
+            desk.progress.say(why);
             Ok(Outcomes::new(None, false))
         }
     }
@@ -120,7 +122,7 @@ pub(super) async fn outcomes(service: Service, settings: &Settings, finding: Fin
 pub(super) struct Pass<'a> {
     pub(super) letters: DeadLetters,
     pub(super) failures: Failures,
-    pub(super) run: &'a str,
+    pub(super) progress: &'a Progress,
     pub(super) selection: &'a Selection,
     pub(super) keep_going: bool,
     pub(super) steps: Option<Steps>,
@@ -143,24 +145,25 @@ impl Pass<'_> {
                 break;
             }
             self.pace.begin();
-            self.letters.replay(&window, self.run).await?;
+            self.letters.replay(&window, self.progress.run()).await?;
             self.tally.replayed += window.len();
+            self.progress.note(self.tally, self.outcomes.open());
             for letter in &window {
                 self.outcomes.expect(letter.id.clone(), letter.event_id.filter(|_| letter.is_event()));
             }
             let step = self.steps.as_mut().and_then(|steps| steps.count(window.len()));
             if let (Some(step), Some(steps)) = (step, &mut self.steps) {
-                conclude(&self.letters, &mut self.failures, self.outcomes, self.run, self.tally).await?;
+                conclude(&self.letters, &mut self.failures, self.outcomes, self.progress, self.tally).await?;
                 if !self.tally.failed.is_empty() || self.tally.unsettled > 0 {
                     self.tally.stopped = self.letters.left() > 0;
                     self.tally.left += self.letters.left() as usize;
                     return Ok(());
                 }
-                eprintln!("{}: {step} done, {} in all", self.letters.service(), self.tally.replayed);
+                self.progress.say(format!("{}: {step} done, {} in all", self.letters.service(), self.tally.replayed));
                 steps.advance();
             }
         }
-        conclude(&self.letters, &mut self.failures, self.outcomes, self.run, self.tally).await
+        conclude(&self.letters, &mut self.failures, self.outcomes, self.progress, self.tally).await
     }
 
     /// The next letters that are to be replayed. The others stay in hand.
@@ -170,7 +173,7 @@ impl Pass<'_> {
         while window.len() < room
             && let Some(letter) = self.letters.next().await?
         {
-            if letter.replay.as_deref() == Some(self.run) {
+            if letter.replay.as_deref() == Some(self.progress.run()) {
                 // it came back in an earlier pass of this run, which lost its connection before it heard of it
                 if !self.tally.failed.iter().any(|failed| failed["id"] == letter.id.as_str()) {
                     self.tally.note(&letter);
@@ -185,19 +188,21 @@ impl Pass<'_> {
     /// Waits as long as the rate wants it, and listens meanwhile. Whether something has failed, and that is the end.
     async fn must_stop_before_next(&mut self) -> Result<bool, DeadLetterError> {
         loop {
-            if !self.tally.failed.is_empty() && !self.keep_going {
+            let has_failed = !self.tally.failed.is_empty() && !self.keep_going;
+            if has_failed || self.progress.is_stopping() {
                 return Ok(true);
             }
             let heard = match self.pace.next() {
                 Some(next) => tokio::select! {
                     failed = self.failures.next() => Some(failed?),
+                    () = self.progress.stopping() => return Ok(true),
                     () = sleep_until(next) => return Ok(false),
                 },
                 // what has arrived already
                 None => timeout(Duration::ZERO, self.failures.next()).await.ok().transpose()?,
             };
             match heard {
-                Some(letter) => hear(&letter, self.run, self.outcomes, self.tally),
+                Some(letter) => hear(&letter, self.progress.run(), self.outcomes, self.tally),
                 None => return Ok(false),
             }
         }
@@ -219,10 +224,11 @@ pub(super) async fn conclude(
     letters: &DeadLetters,
     failures: &mut Failures,
     outcomes: &mut Outcomes,
-    run: &str,
+    progress: &Progress,
     tally: &mut Tally,
 ) -> Result<(), DeadLetterError> {
-    let (mut progress, mut pause) = (Instant::now(), PAUSE.0);
+    let run = progress.run();
+    let (mut moved, mut pause) = (Instant::now(), PAUSE.0);
     while outcomes.open() > 0 {
         let before = (outcomes.open(), tally.failed.len());
         let asked = outcomes.ask().await;
@@ -239,25 +245,26 @@ pub(super) async fn conclude(
         if !outcomes.can_ask() {
             if letters.waiting_for_service().await? > 0 {
                 pause = PAUSE.0;
-            } else if progress.elapsed() > QUIET {
+            } else if moved.elapsed() > QUIET {
                 outcomes.forget();
             }
         }
         if (outcomes.open(), tally.failed.len()) != before {
-            (progress, pause) = (Instant::now(), PAUSE.0);
+            (moved, pause) = (Instant::now(), PAUSE.0);
+            progress.note(tally, outcomes.open());
         } else {
             pause = (pause * 2).min(PAUSE.1);
         }
         let patience = if tally.failed.is_empty() { PATIENCE } else { STOPPED_PATIENCE };
-        if progress.elapsed() > patience {
+        if moved.elapsed() > patience {
             let example = outcomes.example().unwrap_or_default().to_owned();
-            eprintln!(
+            progress.say(format!(
                 "{} replayed messages, {example} among them, are in the queue {} and have no outcome after {} s; is the \
                  service running?",
                 outcomes.open(),
                 letters.service(),
                 patience.as_secs()
-            );
+            ));
             tally.unsettled += outcomes.open();
             outcomes.forget();
         }
@@ -266,5 +273,6 @@ pub(super) async fn conclude(
     while let Ok(letter) = timeout(Duration::ZERO, failures.next()).await {
         hear(&letter?, run, outcomes, tally);
     }
+    progress.note(tally, outcomes.open());
     Ok(())
 }

@@ -6,12 +6,15 @@ use anyhow::bail;
 use clap::{ArgGroup, Args};
 use contracts::event::Service;
 use messaging::dead_letters::{DeadLetterError, DeadLetters};
+use messaging::settings::AmqpUrls;
 use serde_json::{Value, json};
 
 use super::audit::Audit;
+use super::desk::Desk;
 use super::group::Groups;
 use super::pace::{Pace, Steps};
 use super::pass::{Finding, Pass, Tally, outcomes};
+use super::progress::Progress;
 use super::select::{self, Selection, all_found};
 use super::{PATIENCE, list, services};
 use crate::failure::Verdict;
@@ -78,58 +81,88 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 impl ReplayArgs {
-    fn selection(&self) -> Selection {
-        match &self.group {
+    fn wish(&self) -> Replay {
+        let selection = match &self.group {
             Some(group) => Selection::Group(group.clone()),
             None if self.ids.is_empty() => Selection::All,
             None => Selection::ids(&self.ids),
-        }
+        };
+        let Self { queue, canary, rate, keep_going, .. } = *self;
+        Replay { selection, queue, canary, rate, keep_going }
     }
+}
 
-    /// The selection, as the journal tells it.
+/// What is to be replayed, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Replay {
+    /// Which letters.
+    pub(crate) selection: Selection,
+    /// Of one service only.
+    pub(crate) queue: Option<Service>,
+    /// In growing steps.
+    pub(crate) canary: bool,
+    /// At most so many in any second.
+    pub(crate) rate: Option<f64>,
+    /// Past those that fail again.
+    pub(crate) keep_going: bool,
+}
+
+impl Replay {
+    /// The same, as the journal tells it.
     fn told(&self) -> Value {
-        let which = match (&self.queue, &self.group) {
-            (Some(queue), _) => json!({"queue": queue.name()}),
-            (_, Some(group)) => json!({"group": group}),
-            _ if self.all => json!("all"),
-            _ => json!({"ids": self.ids}),
+        let which = match (&self.selection, &self.queue) {
+            (Selection::Group(group), _) => json!({"group": group}),
+            (Selection::Ids(ids), _) => json!({"ids": ids}),
+            (Selection::All, Some(queue)) => json!({"queue": queue.name()}),
+            (Selection::All, None) => json!("all"),
         };
         json!({"selection": which, "canary": self.canary, "rate": self.rate, "keep_going": self.keep_going})
     }
 }
 
 pub(super) async fn run(args: &ReplayArgs, settings: &Settings, json: bool) -> anyhow::Result<Verdict> {
-    let selection = args.selection();
-    let mut services = services(args.queue);
-    if args.dry_run || !matches!(selection, Selection::All) {
-        let (groups, holders) = look(&selection, &services, settings).await?;
-        if args.dry_run {
-            list::print(groups, json)?;
-            return Ok(Verdict::Fine);
-        }
+    let wish = args.wish();
+    if args.dry_run {
+        list::print(look(&wish, &settings.broker()?).await?.0, json)?;
+        return Ok(Verdict::Fine);
+    }
+    let progress = Progress::new(true);
+    let tally = replay(&Desk::of(settings, &progress)?, &wish).await?;
+    tally.print(progress.run(), json)
+}
+
+/// Replays, and tells what it came to; the journal has it, too.
+///
+/// # Errors
+/// When the broker cannot be asked, or there are no such letters.
+pub(crate) async fn replay(desk: &Desk<'_>, wish: &Replay) -> anyhow::Result<Tally> {
+    let mut services = services(wish.queue);
+    if !matches!(wish.selection, Selection::All) {
+        let (groups, holders) = look(wish, &desk.urls).await?;
+        desk.progress.expect(groups.count());
         services.retain(|service| holders.contains(service));
     }
-    let audit = Audit::open(&settings.broker()?, "replay").await?;
-    audit.tell("begin", args.told()).await?;
+    let audit = Audit::open(desk, "replay").await?;
+    audit.tell("begin", wish.told()).await?;
     let mut tally = Tally::default();
-    let replayed = replay(args, &selection, &services, settings, audit.run(), &mut tally).await;
+    let replayed = replay_all(desk, wish, &services, &mut tally).await;
     let mut end = tally.value();
     if let Err(error) = &replayed {
         end["error"] = format!("{error:#}").into();
     }
     audit.tell("end", end).await?;
     replayed?;
-    tally.print(audit.run(), json)
+    Ok(tally)
 }
 
-/// The letters that are meant, and who has them.
-async fn look(
-    selection: &Selection,
-    services: &[Service],
-    settings: &Settings,
-) -> anyhow::Result<(Groups, BTreeSet<Service>)> {
+/// The letters that are meant, and who has them. Changes nothing.
+///
+/// # Errors
+/// When the broker cannot be asked, or there are no such letters.
+pub(crate) async fn look(wish: &Replay, urls: &AmqpUrls) -> anyhow::Result<(Groups, BTreeSet<Service>)> {
     let (mut groups, mut ids, mut holders) = (Groups::default(), BTreeSet::new(), BTreeSet::new());
-    select::look(&settings.broker()?, services, |letter| {
+    let selection = &wish.selection;
+    select::look(urls, &services(wish.queue), |letter| {
         if selection.has(&letter) {
             groups.add(&letter);
             holders.insert(letter.service);
@@ -146,49 +179,45 @@ async fn look(
     Ok((groups, holders))
 }
 
-async fn replay(
-    args: &ReplayArgs,
-    selection: &Selection,
-    services: &[Service],
-    settings: &Settings,
-    run: &str,
-    tally: &mut Tally,
-) -> anyhow::Result<()> {
-    let urls = settings.broker()?;
-    let mut pace = Pace::new(args.rate);
-    let finding = if args.canary { Finding::Each } else { Finding::IfPossible };
+async fn replay_all(desk: &Desk<'_>, wish: &Replay, services: &[Service], tally: &mut Tally) -> anyhow::Result<()> {
+    let mut pace = Pace::new(wish.rate);
+    let finding = if wish.canary { Finding::Each } else { Finding::IfPossible };
     for service in services {
         let mut outcomes = None;
         let (mut lost, mut before) = (0, tally.replayed);
         loop {
-            let letters = DeadLetters::open(&urls, *service, PATIENCE).await?;
+            let letters = DeadLetters::open(&desk.urls, *service, PATIENCE).await?;
             if letters.left() == 0 {
                 letters.close().await?;
                 break;
             }
+            if matches!(wish.selection, Selection::All) && outcomes.is_none() {
+                desk.progress.expect(letters.left() as usize);
+            }
             let outcomes = match &mut outcomes {
                 Some(outcomes) => outcomes,
-                none => none.insert(self::outcomes(*service, settings, finding).await?),
+                none => none.insert(self::outcomes(*service, desk, finding).await?),
             };
             let failures = letters.watch().await?;
-            let steps = args.canary.then(Steps::new);
-            let keep_going = args.keep_going;
+            let steps = wish.canary.then(Steps::new);
+            let (progress, selection, keep_going) = (desk.progress, &wish.selection, wish.keep_going);
             let mut pass =
-                Pass { letters, failures, run, selection, keep_going, steps, pace: &mut pace, outcomes, tally };
+                Pass { letters, failures, progress, selection, keep_going, steps, pace: &mut pace, outcomes, tally };
             let ended = pass.run().await;
             let closed = pass.letters.close().await;
             match ended.and(closed) {
                 Ok(()) => break,
                 // What was not acknowledged is in its queue again; what was handed over and not acknowledged goes twice.
                 Err(DeadLetterError::Lost(why)) if lost < MOST_LOST => {
-                    eprintln!("{service}: {why}; going on with a new connection");
+                    desk.progress.say(format!("{service}: {why}; going on with a new connection"));
                     lost = if tally.replayed > before { 0 } else { lost + 1 };
                     before = tally.replayed;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        if tally.unsettled > 0 || !(tally.failed.is_empty() || args.keep_going) {
+        let has_failed = !(tally.failed.is_empty() || wish.keep_going);
+        if tally.unsettled > 0 || has_failed || desk.progress.is_stopping() {
             break;
         }
     }

@@ -10,7 +10,7 @@ use super::{PATIENCE, group};
 
 /// A choice of letters.
 #[derive(Debug, Clone)]
-pub(super) enum Selection {
+pub(crate) enum Selection {
     /// Each.
     All,
     /// Those of the group of that name.
@@ -21,14 +21,14 @@ pub(super) enum Selection {
 
 impl Selection {
     /// The letters with these ids, as people type them.
-    pub(super) fn ids(ids: &[String]) -> Self {
+    pub(crate) fn ids(ids: &[String]) -> Self {
         // ids of events are written in small letters
         let written = |id: &String| id.parse::<uuid::Uuid>().map_or_else(|_| id.clone(), |id| id.to_string());
         Self::Ids(ids.iter().map(written).collect())
     }
 
     /// Whether a letter is among them.
-    pub(super) fn has(&self, letter: &Letter) -> bool {
+    pub(crate) fn has(&self, letter: &Letter) -> bool {
         match self {
             Self::All => true,
             Self::Group(name) => *name == group::name_of(letter),
@@ -41,7 +41,11 @@ impl Selection {
 ///
 /// # Errors
 /// When the broker cannot be asked.
-pub(super) async fn look(urls: &AmqpUrls, services: &[Service], mut at: impl FnMut(Letter)) -> anyhow::Result<()> {
+pub(crate) async fn look(
+    urls: &AmqpUrls,
+    services: &[Service],
+    mut at: impl FnMut(Letter) + Send,
+) -> anyhow::Result<()> {
     for service in services {
         let mut letters = DeadLetters::open(urls, *service, PATIENCE).await?;
         while let Some(letter) = letters.next().await? {

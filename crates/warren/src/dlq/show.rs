@@ -50,7 +50,8 @@ pub(super) async fn run(args: &ShowArgs, settings: &Settings, json: bool) -> any
     Ok(Verdict::Fine)
 }
 
-fn value(letter: &Letter) -> Value {
+/// All of a letter, its body with it.
+pub(crate) fn value(letter: &Letter) -> Value {
     let body: Option<Value> = serde_json::from_slice(letter.body()).ok();
     json!({
         "id": letter.id,

@@ -78,7 +78,7 @@ pub(super) struct Now {
 
 /// All of it.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(crate) struct Story {
     pub(super) order: Uuid,
     pub(super) items: Vec<Item>,
     pub(super) now: Now,
@@ -130,8 +130,13 @@ impl Story {
         mails().filter_map(|item| last(item.told.event_id)).find(open)
     }
 
+    /// Whether nobody knows anything of the order.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.now.status.is_none()
+    }
+
     /// For programs.
-    pub(super) fn json(&self, silent: &[(&'static str, String)]) -> Value {
+    pub(crate) fn json(&self, silent: &[(&'static str, String)]) -> Value {
         let item = |item: &Item| {
             let told = &item.told;
             let deliveries = item.deliveries.iter();

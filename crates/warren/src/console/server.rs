@@ -1,0 +1,101 @@
+//! The routes, and the loop that accepts connections.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{any, get, post};
+use axum::{Json, Router, middleware};
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use super::problem::Problem;
+use super::{Shared, api, assets, forward, guard};
+
+/// How long a caller may take for the head of a request.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Open connections: a browser has a handful.
+const MAX_CONNECTIONS: usize = 256;
+
+/// The largest body: an event of 256 KiB as a text within JSON.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// The pause when a connection cannot be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long answers under way may take when it is stopped.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// All routes.
+pub(super) fn routes(console: Shared) -> Router {
+    let dead_letters = Router::new()
+        .route("/groups", get(api::dead_letters::groups))
+        .route("/groups/{group}", get(api::dead_letters::group))
+        .route("/letters/{id}", get(api::dead_letters::letter))
+        .route("/replay", post(api::dead_letters::replay))
+        .route("/edit", post(api::dead_letters::edit))
+        .route("/discard", post(api::dead_letters::discard))
+        .route("/runs", get(api::dead_letters::runs))
+        .route("/runs/{run}/stop", post(api::dead_letters::stop))
+        .route("/log", get(api::dead_letters::log));
+    let own = Router::new()
+        .route("/session", get(api::session::show).post(api::session::sign_in).delete(api::session::sign_out))
+        .route("/overview", get(api::overview::show))
+        .route("/trace/{order}", get(api::orders::trace))
+        .route("/stuck", get(api::orders::stuck))
+        .nest("/dead-letters", dead_letters)
+        .route("/catalogue", get(api::catalogue::show))
+        .route("/runbooks/{name}", get(assets::runbook))
+        .route("/payments/{order}", post(api::payments::tell))
+        .route("/s/{service}/{*path}", any(forward::run))
+        .fallback(async || Problem::not_found("There is no such route."));
+    Router::new()
+        .nest("/api", own)
+        .route("/livez", get(async || Json(json!({"status": "ok"}))))
+        .route("/readyz", get(async || Json(json!({"status": "ok", "checks": {}}))))
+        .route("/web/{*file}", get(assets::file))
+        .fallback(get(assets::page))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(guard::state(&console), guard::run))
+        .with_state(console)
+}
+
+/// Serves until `stopped`. axum's own loop has no limit to how slowly a caller may speak.
+pub(super) async fn serve(listener: TcpListener, console: Shared, stopped: impl Future<Output = ()>) {
+    let service = TowerToHyperService::new(routes(console));
+    let (graceful, slots) = (GracefulShutdown::new(), Arc::new(Semaphore::new(MAX_CONNECTIONS)));
+    let mut protocol = http1::Builder::new();
+    protocol.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(64 * 1024);
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            () = &mut stopped => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        // a connection without it is slower, and works
+        let _ = stream.set_nodelay(true);
+        let connection = graceful.watch(protocol.serve_connection(TokioIo::new(stream), service.clone()));
+        tokio::spawn(async move {
+            // how it ended is the caller's doing
+            let _ = connection.await;
+            drop(slot);
+        });
+    }
+    // live streams end with their connections
+    let _ = timeout(DRAIN, graceful.shutdown()).await;
+}
+
+#[cfg(test)]
+mod tests;
