@@ -3,6 +3,7 @@
 //! Who holds a `&mut PgConnection` can read and write rows; who holds a `&mut Tx` can also publish; who holds a `Tx` can
 //! also commit. Nobody can publish outside of a transaction, so a change and its events are stored together or not at all.
 
+use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ impl Database {
             events: Vec::new(),
             created: Created::default(),
             wake: Vec::new(),
+            on_commit: Actions::default(),
         })
     }
 
@@ -114,6 +116,17 @@ pub struct Tx {
     events: Vec<LoggedEvent>,
     created: Created,
     wake: Vec<Arc<Notify>>,
+    on_commit: Actions,
+}
+
+/// What is done once a transaction has committed.
+#[derive(Default)]
+struct Actions(Vec<Box<dyn FnOnce() + Send>>);
+
+impl fmt::Debug for Actions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} actions", self.0.len())
+    }
 }
 
 impl Tx {
@@ -178,6 +191,12 @@ impl Tx {
         }
     }
 
+    /// Does something once this transaction has committed and its answer has come, such as handing a worker of this process
+    /// what it finds in the rows otherwise. It must not block.
+    pub fn on_commit(&mut self, action: impl FnOnce() + Send + 'static) {
+        self.on_commit.0.push(Box::new(action));
+    }
+
     /// Stores everything: rows, events, inbox. On `Ok` it is durable, and the relay has been woken.
     ///
     /// # Errors
@@ -196,6 +215,9 @@ impl Tx {
         }
         for worker in self.wake {
             worker.notify_one();
+        }
+        for action in self.on_commit.0 {
+            action();
         }
         Ok(())
     }

@@ -5,7 +5,6 @@ mod reserve_order;
 mod take_over_product;
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use contracts::event::{Event, Service};
 use contracts::inventory::{InventoryRejected, InventoryReserved, ProductChanged};
@@ -14,18 +13,18 @@ use contracts::values::OrderId;
 use messaging::context::Context;
 use messaging::handler::{HandlerError, Key, Locker, Subscriptions};
 use messaging::tx::{Head, Tx};
-use tokio::sync::Notify;
 use tracing::warn;
 
 use crate::order::command::Command;
+use crate::payment::till::Till;
 use crate::saga::{self, Moved, Step};
 use crate::store;
 
-/// All subscriptions of the service. `intents` wakes the payment worker.
-pub fn subscriptions(intents: &Arc<Notify>) -> Subscriptions {
+/// All subscriptions of the service. `till` leads to the payment worker.
+pub fn subscriptions(till: &Till) -> Subscriptions {
     Subscriptions::new(Service::Order, LockOrders)
         .on::<ProductChanged>(take_over_product::TakeOverProduct)
-        .on::<InventoryReserved>(reserve_order::ReserveOrder { intents: Arc::clone(intents) })
+        .on::<InventoryReserved>(reserve_order::ReserveOrder { till: till.clone() })
         .on::<InventoryRejected>(end_short_order::EndShortOrder)
         .complete()
 }
@@ -46,12 +45,17 @@ impl Locker for LockOrders {
 
 /// Tells orders what inventory has answered. An answer about an order that this service does not have is answered with
 /// its cancellation, so that nothing stays held for it.
-async fn answer(tx: &mut Tx, steps: Vec<(OrderId, Context)>, command: &Command) -> Result<(), HandlerError> {
+async fn answer(
+    tx: &mut Tx,
+    steps: Vec<(OrderId, Context)>,
+    command: &Command,
+    till: Option<&Till>,
+) -> Result<(), HandlerError> {
     let step = |(order_id, context): (OrderId, Context)| Step { order_id, command: command.clone(), context };
     let steps: Vec<Step> = steps.into_iter().map(step).collect();
     // the subscriber has locked them for the whole batch
     let orders = store::order::read(tx, &saga::ids(&steps)).await?;
-    let moved = saga::advance_locked(tx, orders, &steps).await?;
+    let moved = saga::advance_locked(tx, orders, &steps, till).await?;
     let unknown: Vec<&Step> =
         steps.iter().zip(moved).filter(|(_, moved)| *moved == Moved::Unknown).map(|(step, _)| step).collect();
     if unknown.is_empty() {

@@ -15,6 +15,7 @@ use order::http::{Http, routes};
 use order::live::Live;
 use order::payment::PaymentProvider;
 use order::payment::sandbox::Sandbox;
+use order::payment::till::Till;
 use order::workers::{deadlines, payments::Payments, projections, pruning};
 use order::{HISTORY, MIGRATIONS, handlers, tasks};
 use service_kit::config::or_exit;
@@ -25,7 +26,6 @@ use service_kit::metrics::Metrics;
 use service_kit::traces::Traces;
 use service_kit::{config, database, drift, healthcheck, telemetry};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 
 const NAME: &str = Service::Order.name();
 
@@ -65,7 +65,7 @@ async fn run(config: Config) -> ExitCode {
         trace::turn_on();
     }
     let database = Database::new(pool.clone(), Service::Order, config.messaging.outbox_max);
-    let intents = Arc::new(Notify::new());
+    let till = Till::default();
     let messaging_metrics = metrics.register(messaging::metrics::Metrics::register);
     let order_metrics = metrics.register(order::metrics::Metrics::register);
     let payment_timeout = config.payment_timeout;
@@ -73,7 +73,7 @@ async fn run(config: Config) -> ExitCode {
 
     let provider = Arc::new(Sandbox::new(pool.clone()));
     let payment_methods = provider.methods();
-    let payments = Payments::new(database.clone(), provider, Arc::clone(&intents), &messaging_metrics);
+    let payments = Payments::new(database.clone(), provider, till.clone(), &messaging_metrics);
     lifecycle.spawn("payments", payments.run(stop.clone(), lifecycle.drain()));
     lifecycle.spawn("deadlines", deadlines::run(database.clone(), payment_timeout, stop.clone()));
     lifecycle.spawn("projections", projections::run(pool.clone(), order_metrics, stop.clone()));
@@ -85,7 +85,7 @@ async fn run(config: Config) -> ExitCode {
     let parts = Parts {
         settings: config.messaging,
         database: database.clone(),
-        subscriptions: handlers::subscriptions(&intents),
+        subscriptions: handlers::subscriptions(&till),
         history: HISTORY,
         metrics: messaging_metrics,
         report: health.reporter(),
@@ -101,7 +101,7 @@ async fn run(config: Config) -> ExitCode {
     let http = Http {
         database,
         desk,
-        intents,
+        intents: Arc::clone(till.intents()),
         live,
         shutdown: stop.clone(),
         webhook_secrets: config.payment_webhook_secret,

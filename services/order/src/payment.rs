@@ -5,6 +5,9 @@
 //! left behind means "perhaps done", and is repeated under the same id.
 
 pub mod sandbox;
+pub mod till;
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use contracts::money::Money;
@@ -13,6 +16,10 @@ use messaging::context::Context;
 use uuid::Uuid;
 
 use crate::order::Order;
+
+/// How long a claim is somebody's own: longer than any call to a provider may take. What a process that died held is taken
+/// over after it.
+pub const LEASE: Duration = Duration::from_secs(15);
 
 /// What is asked of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]

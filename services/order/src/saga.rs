@@ -14,7 +14,8 @@ use tracing::info;
 
 use crate::order::command::{Command, Refusal, decide};
 use crate::order::{Order, OrderEvent};
-use crate::payment::{Intent, Task};
+use crate::payment::till::Till;
+use crate::payment::{Intent, LEASE, Task};
 use crate::store;
 
 /// A command for one order, and what caused it.
@@ -91,7 +92,7 @@ pub async fn advance(tx: &mut Tx, steps: &[Step]) -> Result<Vec<Moved>, SagaErro
         return Ok(Vec::new());
     }
     let orders = store::order::lock(tx, &ids(steps)).await?;
-    advance_locked(tx, orders, steps).await
+    advance_locked(tx, orders, steps, None).await
 }
 
 /// The orders of `steps`, each once.
@@ -103,11 +104,17 @@ pub fn ids(steps: &[Step]) -> Vec<OrderId> {
 }
 
 /// Obeys `steps` in order and returns what became of each. `orders` are those of the steps, locked by this transaction and
-/// read since; one that is not among them does not exist.
+/// read since; one that is not among them does not exist. Intents to charge are handed over by way of the `till`, as far as
+/// it takes them.
 ///
 /// # Errors
 /// When the database or the log refuse; the transaction is then good for nothing but being dropped.
-pub async fn advance_locked(tx: &mut Tx, orders: Vec<Order>, steps: &[Step]) -> Result<Vec<Moved>, SagaError> {
+pub async fn advance_locked(
+    tx: &mut Tx,
+    orders: Vec<Order>,
+    steps: &[Step],
+    till: Option<&Till>,
+) -> Result<Vec<Moved>, SagaError> {
     let mut orders: HashMap<OrderId, Order> = orders.into_iter().map(|order| (order.id, order)).collect();
     let mut work = PaymentWork::default();
     let mut changed = Vec::new();
@@ -134,9 +141,24 @@ pub async fn advance_locked(tx: &mut Tx, orders: Vec<Order>, steps: &[Step]) -> 
     store::order::save(tx, &changed).await?;
     // Payments are locked after their orders, here as everywhere.
     store::payment::withdraw(tx, &work.withdraw).await?;
-    store::payment::intend(tx, &work.charge, Task::Charge).await?;
+    charge(tx, work.charge, till).await?;
     store::payment::intend(tx, &work.refund, Task::Refund).await?;
     Ok(moved)
+}
+
+/// Stores intents to charge: as claims of this process where its till takes them, else for whoever has time.
+async fn charge(tx: &mut Tx, intents: Vec<Intent>, till: Option<&Till>) -> sqlx::Result<()> {
+    let Some(till) = till else { return store::payment::intend(tx, &intents, Task::Charge).await };
+    let (taken, left): (Vec<_>, Vec<_>) = intents.into_iter().partition(|intent| till.takes(intent));
+    let jobs = store::payment::intend_claimed(tx, taken, LEASE).await?;
+    if !jobs.is_empty() {
+        till.hand_over(tx, jobs);
+    }
+    if !left.is_empty() {
+        store::payment::intend(tx, &left, Task::Charge).await?;
+        tx.after_commit(till.intents());
+    }
+    Ok(())
 }
 
 /// Publishes events of one order, applies them, and notes what its payments have to do.

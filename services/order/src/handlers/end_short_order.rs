@@ -21,6 +21,6 @@ impl Handler<InventoryRejected> for EndShortOrder {
 
     async fn handle_batch(&self, tx: &mut Tx, events: &[Received<InventoryRejected>]) -> Result<(), HandlerError> {
         let steps = events.iter().map(|event| (event.order_id, event.context.clone())).collect();
-        answer(tx, steps, &Command::RunOut).await
+        answer(tx, steps, &Command::RunOut, None).await
     }
 }

@@ -1,19 +1,17 @@
 //! `inventory.reserved`: the order's stock is held, so its payment is asked for.
 
-use std::sync::Arc;
-
 use contracts::inventory::InventoryReserved;
 use messaging::handler::{Handler, HandlerError, Key, Received};
 use messaging::tx::Tx;
-use tokio::sync::Notify;
 
 use super::answer;
 use crate::order::command::Command;
+use crate::payment::till::Till;
 
 /// Moves orders to `reserved` and leaves the intent to charge them.
 pub(super) struct ReserveOrder {
-    /// Wakes the payment worker.
-    pub(super) intents: Arc<Notify>,
+    /// Leads to the payment worker.
+    pub(super) till: Till,
 }
 
 impl Handler<InventoryReserved> for ReserveOrder {
@@ -26,8 +24,7 @@ impl Handler<InventoryReserved> for ReserveOrder {
     }
 
     async fn handle_batch(&self, tx: &mut Tx, events: &[Received<InventoryReserved>]) -> Result<(), HandlerError> {
-        tx.after_commit(&self.intents);
         let steps = events.iter().map(|event| (event.order_id, event.context.clone())).collect();
-        answer(tx, steps, &Command::Reserve).await
+        answer(tx, steps, &Command::Reserve, Some(&self.till)).await
     }
 }

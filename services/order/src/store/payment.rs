@@ -11,8 +11,7 @@ use uuid::Uuid;
 use super::order::money;
 use crate::payment::{Intent, Job, Task};
 
-/// Stores intents to charge (`due`) or to refund (`refund-due`). A payment that comes back has its row already; one that
-/// somebody else started has none yet.
+/// Stores intents to charge (`due`) or to refund (`refund-due`).
 ///
 /// # Errors
 /// When the database refuses.
@@ -21,8 +20,30 @@ pub async fn intend(conn: &mut PgConnection, intents: &[Intent], task: Task) -> 
         Task::Charge => "due",
         Task::Refund => "refund-due",
     };
+    write(conn, intents, state, 0, Duration::ZERO).await?;
+    Ok(())
+}
+
+/// Stores intents to charge as claims of this process for the length of `lease`, and returns them as jobs.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn intend_claimed(conn: &mut PgConnection, intents: Vec<Intent>, lease: Duration) -> sqlx::Result<Vec<Job>> {
+    let Some(until) = write(conn, &intents, "claimed", 1, lease).await? else { return Ok(Vec::new()) };
+    Ok(intents.into_iter().map(|intent| Job { intent, task: Task::Charge, attempts: 1, until }).collect())
+}
+
+/// Writes intents in a state, to be taken up after `wait`, and returns when that is; `None` without intents. A payment that
+/// comes back has its row already; one that somebody else started has none yet.
+async fn write(
+    conn: &mut PgConnection,
+    intents: &[Intent],
+    state: &str,
+    attempts: i32,
+    wait: Duration,
+) -> sqlx::Result<Option<DateTime<Utc>>> {
     if intents.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let ids: Vec<String> = intents.iter().map(|intent| intent.payment_id.clone()).collect();
     let orders: Vec<Uuid> = intents.iter().map(|intent| intent.order_id.0).collect();
@@ -30,14 +51,17 @@ pub async fn intend(conn: &mut PgConnection, intents: &[Intent], task: Task) -> 
     let currencies: Vec<String> = intents.iter().map(|intent| intent.amount.currency().to_string()).collect();
     let methods: Vec<String> = intents.iter().map(|intent| intent.method.clone()).collect();
     let (correlations, causations, traces) = contexts(intents);
-    sqlx::query!(
-        "insert into payment (id, order_id, amount, currency, method, state, next_at, waits_since, correlation_id,
+    let next_at = sqlx::query_scalar!(
+        "insert into payment (id, order_id, amount, currency, method, state, attempts, next_at, waits_since, correlation_id,
                               causation_id, traceparent)
-         select id, order_id, amount, currency, method, $9, now(), clock_timestamp(), correlation_id, causation_id, traceparent
+         select id, order_id, amount, currency, method, $9, $10, now() + make_interval(secs => $11), clock_timestamp(),
+                correlation_id, causation_id, traceparent
          from unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[])
               as p (id, order_id, amount, currency, method, correlation_id, causation_id, traceparent)
-         on conflict (id) do update set state = excluded.state, attempts = 0, next_at = now(), waits_since = clock_timestamp(),
-                                        causation_id = excluded.causation_id, traceparent = excluded.traceparent",
+         on conflict (id) do update set state = excluded.state, attempts = excluded.attempts, next_at = excluded.next_at,
+                                        waits_since = clock_timestamp(), causation_id = excluded.causation_id,
+                                        traceparent = excluded.traceparent
+         returning next_at",
         &ids,
         &orders,
         &amounts,
@@ -47,10 +71,12 @@ pub async fn intend(conn: &mut PgConnection, intents: &[Intent], task: Task) -> 
         &causations as &[Option<String>],
         &traces as &[Option<String>],
         state,
+        attempts,
+        wait.as_secs_f64(),
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    Ok(next_at.first().copied())
 }
 
 /// Withdraws what was not asked for yet. A claimed payment may have been charged: the provider's answer decides.

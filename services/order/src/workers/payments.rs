@@ -19,20 +19,17 @@ use messaging::failpoint;
 use messaging::fault::in_time;
 use messaging::metrics::Metrics;
 use messaging::tx::Database;
-use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::payment::{Job, PaymentProvider, Task};
+use crate::payment::till::Till;
+use crate::payment::{Job, LEASE, PaymentProvider, Task};
 use crate::saga::SagaError;
 use crate::store;
 use gate::{Gate, Probe};
 use lanes::Lanes;
 use spans::Calls;
-
-/// How long a claim is somebody's own: longer than any call to a provider may take. What a process that died held is taken
-/// over after it.
-const LEASE: Duration = Duration::from_secs(15);
 
 /// How long one call to the provider may take: below the lease, and below the time in which a service stops.
 const CALL_TIMEOUT: Duration = Duration::from_secs(12);
@@ -44,55 +41,79 @@ const POLL: Duration = Duration::from_millis(200);
 pub struct Payments<P> {
     database: Database,
     provider: Arc<P>,
-    /// Notified when an intent was committed.
-    intents: Arc<Notify>,
+    /// Where intents come from.
+    till: Till,
     gate: Mutex<Gate>,
 }
 
 impl<P: PaymentProvider> Payments<P> {
     /// A worker for one provider.
-    pub fn new(database: Database, provider: Arc<P>, intents: Arc<Notify>, metrics: &Metrics) -> Arc<Self> {
+    pub fn new(database: Database, provider: Arc<P>, till: Till, metrics: &Metrics) -> Arc<Self> {
         let gate = Mutex::new(Gate::new(Breaker::new("payment-provider", metrics)));
-        Arc::new(Self { database, provider, intents, gate })
+        Arc::new(Self { database, provider, till, gate })
     }
 
     /// Works until shutdown, then finishes the calls that are under way, for as long as `drain`.
     pub async fn run(self: Arc<Self>, shutdown: CancellationToken, drain: Duration) {
         let mut lanes = Lanes::default();
         let mut complained = false;
+        // When to look for intents in their rows: after a call for it, and now and then.
+        let mut look_at = Instant::now();
         while !shutdown.is_cancelled() {
             let probe = self.gate().probe();
-            if let Some(probe) = &probe {
-                shutdown.run_until_cancelled(tokio::time::sleep_until(probe.at)).await;
-            }
-            let jobs = in_time(self.claim(&lanes.busy(), probe.as_ref())).await.unwrap_or_else(|error| {
-                if !std::mem::replace(&mut complained, true) {
-                    warn!(%error, "payments cannot be claimed; trying again");
+            let mut jobs = self.till.take();
+            match &probe {
+                None => self.till.open(lanes.busy()),
+                Some(probe) => {
+                    // what was handed over meanwhile comes back when its claim ends
+                    self.till.close();
+                    jobs.clear();
+                    shutdown.run_until_cancelled(tokio::time::sleep_until(probe.at)).await;
                 }
-                Vec::new()
-            });
+            }
+            if probe.is_some() || Instant::now() >= look_at {
+                let found = in_time(self.claim(&lanes.busy(), probe.as_ref())).await.unwrap_or_else(|error| {
+                    if !std::mem::replace(&mut complained, true) {
+                        warn!(%error, "payments cannot be claimed; trying again");
+                    }
+                    Vec::new()
+                });
+                match found.is_empty() {
+                    true => look_at = Instant::now() + POLL,
+                    false => complained = false,
+                }
+                jobs.extend(found);
+            }
             if jobs.is_empty() {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = self.intents.notified() => {}
-                    () = tokio::time::sleep(POLL) => {}
+                    () = self.till.handed_over() => {}
+                    () = self.till.intents().notified() => look_at = Instant::now(),
+                    () = tokio::time::sleep_until(look_at) => {}
                 }
                 continue;
             }
-            complained = false;
-            for mut batch in by_task_and_method(jobs) {
-                let (worker, probing) = (Arc::clone(&self), probe.is_some());
-                let method = batch[0].intent.method.clone();
-                let done = lanes.start(method, async move { worker.finish(&mut batch, probing).await });
-                if probing {
+            for batch in by_task_and_method(jobs) {
+                let done = Arc::clone(&self).start(&mut lanes, batch, probe.is_some());
+                if probe.is_some() {
                     shutdown.run_until_cancelled(done.cancelled()).await;
                 }
             }
+        }
+        self.till.close();
+        for batch in by_task_and_method(self.till.take()) {
+            Arc::clone(&self).start(&mut lanes, batch, false);
         }
         let cut = lanes.finish(drain).await;
         if cut > 0 {
             warn!(calls = cut, "calls to the payment provider were cut; their payments are asked for again");
         }
+    }
+
+    /// Starts a call; the token is cancelled when it has ended.
+    fn start(self: Arc<Self>, lanes: &mut Lanes, mut batch: Vec<Job>, probing: bool) -> CancellationToken {
+        let method = batch[0].intent.method.clone();
+        lanes.start(method, async move { self.finish(&mut batch, probing).await })
     }
 
     /// Claims what is due and finishes it: one whole round, for tests.
@@ -150,7 +171,7 @@ impl<P: PaymentProvider> Payments<P> {
                 if self.gate().succeeded() {
                     info!("payment provider is back");
                 }
-                return in_time(results::store(&self.database, &self.intents, batch, answers)).await;
+                return in_time(results::store(&self.database, self.till.intents(), batch, answers)).await;
             }
             Ok(Err(unreachable)) => unreachable.to_string(),
             Err(_) => "no answer in time".to_owned(),

@@ -22,6 +22,7 @@ use order::live::Live;
 use order::order::Order;
 use order::payment::PaymentProvider;
 use order::payment::sandbox::Sandbox;
+use order::payment::till::Till;
 use order::workers::payments::Payments;
 use order::{MIGRATIONS, handlers, store};
 use serde_json::{Value, json};
@@ -63,12 +64,12 @@ impl Shop {
     pub(crate) async fn open() -> Self {
         let test_database = TestDatabase::create(&MIGRATIONS).await;
         let database = test_database.database(Service::Order);
-        let (intents, shutdown) = (Arc::new(Notify::new()), CancellationToken::new());
+        let (till, shutdown) = (Till::default(), CancellationToken::new());
         let provider = Arc::new(Provider::new(Sandbox::new(database.pool().clone())));
         let metrics = Metrics::register(&mut Default::default());
-        let payments = Payments::new(database.clone(), Arc::clone(&provider), Arc::clone(&intents), &metrics);
-        let harness = Harness::new().with("order", handlers::subscriptions(&intents), database.clone());
-        let router = router(&database, intents, &shutdown);
+        let payments = Payments::new(database.clone(), Arc::clone(&provider), till.clone(), &metrics);
+        let harness = Harness::new().with("order", handlers::subscriptions(&till), database.clone());
+        let router = router(&database, Arc::clone(till.intents()), &shutdown);
         let mut shop =
             Self { database, harness, router, payments, provider, shutdown, changes: 0, _test_database: test_database };
         shop.product("tea", 250, true).await;

@@ -44,7 +44,7 @@ async fn commit(database: &Database, intents: &Arc<Notify>, answered: &[(&Job, A
     // depends on its order.
     let orders = store::order::lock(&mut tx, &order_ids(answered.iter().map(|(job, _)| *job))).await?;
     let steps: Vec<Step> = answered.iter().filter_map(|(job, answer)| step(job, answer)).collect();
-    advance_locked(&mut tx, orders, &steps).await?;
+    advance_locked(&mut tx, orders, &steps, None).await?;
     let settled: Vec<Settled> = answered.iter().map(|(job, answer)| settled(job, answer)).collect();
     store::payment::settle(&mut tx, &settled).await?;
     store::outage::end(&mut tx).await?;
