@@ -82,7 +82,8 @@ impl Traces {
             .build();
         global::set_tracer_provider(provider.clone());
         TRACER.get_or_init(|| global::tracer("http"));
-        tracing::info!(collector = base, "recording traces");
+        // without whatever there is of a user and a password
+        tracing::info!(collector = base.rsplit('@').next(), "recording traces");
         Ok(Self(Some(provider)))
     }
 

@@ -3,6 +3,7 @@
 //! Every test's audit looks for them in logs, metrics and headers of dead letters; this one gives them every occasion.
 
 use end_to_end::broker::Message;
+use end_to_end::collector::Collector;
 use end_to_end::service::SERVICES;
 use end_to_end::smtp::{SmtpServer, Verdict};
 use end_to_end::system::System;
@@ -14,7 +15,13 @@ use uuid::Uuid;
 async fn nothing_personal_is_told_whatever_goes_wrong() {
     let server = SmtpServer::start([Verdict::Never, Verdict::NotNow]).await;
     // What a developer would turn on to find out more.
-    let system = System::setup().mail_server(&server).env("RUST_LOG", "debug").start().await;
+    let collector = Collector::start().await;
+    let system = System::setup()
+        .mail_server(&server)
+        .env("RUST_LOG", "debug")
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.url())
+        .start()
+        .await;
     system.sell("tea", 100, 10).await;
     let customer = system.customer().await;
     let note = "tell-Canary-Smith-I-am-sorry";
@@ -46,6 +53,13 @@ async fn nothing_personal_is_told_whatever_goes_wrong() {
     for name in SERVICES {
         let trace = system.service(name).api().get(&format!("/v1/ops/trace/{id}")).await;
         system.assert_impersonal(&format!("the trace of {name}"), &trace.body);
+        // With it go the spans that it has not delivered yet.
+        system.service(name).restart().await;
+    }
+    let spans = collector.spans();
+    assert!(spans.iter().any(|span| span.attribute("error.type") == "malformed"), "{spans:#?}");
+    for span in spans {
+        system.assert_impersonal("a span", &format!("{span:?}"));
     }
     system.finish().await;
 }
