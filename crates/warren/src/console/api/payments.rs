@@ -44,10 +44,12 @@ pub(in crate::console) async fn tell(
     if found["payment"]["method"] != MANUAL {
         return Err(Problem::conflict(format!("Only an order of {MANUAL} is paid by a webhook.")));
     }
-    let (kind, reason) = match completed {
-        true => ("payment.completed".to_owned(), None),
-        false => ("payment.failed".to_owned(), Some("refused on the console")),
+    let (outcome, reason) = match completed {
+        true => ("completed", None),
+        false => ("failed", Some("refused on the console")),
     };
+    // the provider's own words, which are no event of ours
+    let kind = format!("payment.{outcome}");
     let mut body = json!({"type": kind, "order_id": order, "payment_id": format!("console-{order}")});
     if let Some(reason) = reason {
         body["reason"] = reason.into();

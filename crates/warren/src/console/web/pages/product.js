@@ -85,7 +85,7 @@ function steps(product, movements) {
   const line = (pick) => after.map((each, index) => (index ? `H${x(index).toFixed(1)}V${y(pick(each)).toFixed(1)}` : `M${x(0)} ${y(pick(each)).toFixed(1)}`)).join('');
   const last = after.at(-1);
   return [
-    s('svg', { class: 'plot', viewBox: '0 0 640 150', role: 'img', 'aria-label': `After each of the last ${after.length} movements; now ${last.hand} on hand, ${last.held} reserved` },
+    s('svg', { class: 'plot steps', viewBox: '0 0 640 150', role: 'img', 'aria-label': `After each of the last ${after.length} movements; now ${last.hand} on hand, ${last.held} reserved` },
       [0, 0.5, 1].map((part) => [s('line', { class: 'grid', x1: 40, x2: 630, y1: y(part * most), y2: y(part * most) }), s('text', { x: 34, y: y(part * most) + 4, 'text-anchor': 'end' }, number(Math.round(part * most)))]),
       s('text', { x: 40, y: 146 }, clock(movements.at(-1).at)), s('text', { x: 630, y: 146, 'text-anchor': 'end' }, clock(movements[0].at)),
       s('path', { class: 'line inventory', d: line(({ hand }) => hand) }), s('path', { class: 'line order', d: line(({ held }) => held) })),

@@ -30,7 +30,6 @@ export function stock(view) {
     const isLow = ({ stock: { available }, low_stock_threshold: threshold }) => threshold !== null && available < threshold;
     const fits = (product) => `${product.sku} ${product.name}`.toLowerCase().includes(state.text.toLowerCase()) && (!state.low || isLow(product));
     const items = state.items?.filter(fits);
-    const most = Math.max(1, ...(state.items ?? []).map(({ stock: { on_hand: count } }) => count));
     return [
       h('div', { class: 'head' }, h('div', null, h('h1', null, 'Stock'), h('p', { class: 'soft' }, 'Available is what is on hand and not reserved. It is never below zero.'))),
       h('div', { class: 'filters' },
@@ -42,7 +41,7 @@ export function stock(view) {
         h('tbody', null, items.map((product) => h('tr', { key: product.sku },
           h('td', { 'data-label': 'Product' }, h('a', { href: `/stock/${encodeURIComponent(product.sku)}` }, product.name), h('br'), h('code', { class: 'soft small' }, product.sku)),
           h('td', { 'data-label': 'Price', class: 'num' }, money(product.unit_price)),
-          h('td', { 'data-label': 'Level', class: 'level-cell' }, level(product, most)),
+          h('td', { 'data-label': 'Level', class: 'level-cell' }, level(product)),
           h('td', { 'data-label': 'Available', class: 'num strong' }, number(product.stock.available)),
           h('td', { 'data-label': 'Reserved', class: 'num' }, number(product.stock.reserved)),
           h('td', { 'data-label': 'On hand', class: 'num' }, number(product.stock.on_hand)),
@@ -53,7 +52,9 @@ export function stock(view) {
 }
 
 /// What is available and reserved, side by side, with the mark below which a mail goes out.
-export function level({ stock: { available, reserved }, low_stock_threshold: threshold }, most) {
+export function level({ stock: { available, reserved, on_hand: onHand }, low_stock_threshold: threshold }) {
+  // each by its own measure: of one product a hundred are plenty, of another nothing
+  const most = Math.max(1, onHand, 4 * (threshold ?? 0));
   const text = `${available} available, ${reserved} reserved`;
   return h('div', { class: 'level-box',  role: 'img', 'aria-label': threshold === null ? text : `${text}; low below ${threshold}` }, bar(available, reserved, threshold, most));
 }
