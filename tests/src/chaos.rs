@@ -4,12 +4,13 @@
 //! The seed gives the schedule and the orders; it is the same again with the same seed. What the machine makes of it is not,
 //! since nobody schedules its threads. Read it in this order: [`schedule`] (what will go wrong, and when), [`faults`] (how it
 //! is done), [`customers`] (who orders, and how each is paid), [`ledger`] (what they were told), [`verdict`] (whether that
-//! was true).
+//! was true), [`stories`] (whether operators are told what is in the tables).
 
 pub mod customers;
 pub mod faults;
 pub mod ledger;
 pub mod schedule;
+pub mod stories;
 pub mod verdict;
 
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub async fn run(seed: u64, duration: Duration) {
     saboteur.heal().await;
     eprintln!("chaos: healed; {} orders were placed", crowd.placed());
     verdict::check(&system, &ledger).await;
+    stories::check(&system).await;
     eprintln!("chaos: seed {seed} kept every promise");
     system.finish().await;
 }

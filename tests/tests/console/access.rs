@@ -7,7 +7,7 @@ use end_to_end::waiting::{PATIENCE, check, eventually};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::running::{Console, Told as _};
+use end_to_end::console::{Console, Told as _};
 
 #[tokio::test]
 async fn a_token_opens_what_it_permits_and_nothing_else() {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use crate::running::Console;
+use end_to_end::console::Console;
 
 /// How long the specs of one run may take.
 const LIMIT: Duration = Duration::from_mins(8);

@@ -5,4 +5,3 @@
 
 mod access;
 mod browser;
-mod running;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use end_to_end::broker::{Found, Message};
+use end_to_end::operator::Operator;
 use end_to_end::shop::text;
 use end_to_end::system::System;
 use end_to_end::waiting::{PATIENCE, check, eventually};
@@ -11,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::events::product_changed;
-use crate::operator::{Operator, dead_letter, ids};
+use crate::letters::{dead_letter, ids};
 
 /// A fault in a database that is neither an outage nor a collision: publishing one type of event fails.
 const BREAK: &str = "

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use end_to_end::broker::Message;
+use end_to_end::operator::Operator;
 use end_to_end::shop::{number, text};
 use end_to_end::system::System;
 use end_to_end::waiting::{PATIENCE, check, eventually};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::Row as _;
 
 use crate::events::product_changed;
-use crate::operator::{Operator, dead_letter, ids};
+use crate::letters::{dead_letter, ids};
 
 /// Notes each time that the handler of a product's change takes effect, also when it changes nothing, and refuses some.
 /// `before insert` comes before `on conflict`.

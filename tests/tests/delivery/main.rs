@@ -10,7 +10,7 @@ mod envelope;
 mod events;
 mod full_queue;
 mod ladder;
+mod letters;
 mod old_version;
-mod operator;
 mod poison;
 mod unroutable;

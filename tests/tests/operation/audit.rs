@@ -1,12 +1,11 @@
 //! `warren audit`: a system at rest keeps its promises; whatever breaks one is named.
 
+use end_to_end::operator::{Operator, broken, offenders};
 use end_to_end::service::SERVICES;
 use end_to_end::shop::text;
 use end_to_end::system::System;
 use end_to_end::waiting::{PATIENCE, check, eventually};
 use uuid::Uuid;
-
-use crate::operator::{Operator, broken, offenders};
 
 /// Orders of all kinds, all of them at their end, and everything told to everybody.
 async fn busy(system: &System) -> Vec<String> {

@@ -1,11 +1,10 @@
 //! `warren catalog check --live`: what runs, compared with the catalogue of events.
 
 use end_to_end::environment::environment;
+use end_to_end::operator::Operator;
 use end_to_end::system::System;
 use end_to_end::waiting::{PATIENCE, check, eventually};
 use serde_json::{Value, json};
-
-use crate::operator::Operator;
 
 #[tokio::test]
 async fn what_runs_is_compared_with_the_catalogue() {

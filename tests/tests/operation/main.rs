@@ -1,7 +1,5 @@
 //! Running it: start, stop, configuration, overload, and what is seen from outside.
 
-mod operator;
-
 mod audit;
 mod catalog;
 mod configuration;

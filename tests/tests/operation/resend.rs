@@ -1,13 +1,12 @@
 //! A copy of an event that a consumer has lost: the audit names it, and `warren event resend` or a nudge brings it back.
 
+use end_to_end::operator::{Operator, offenders};
 use end_to_end::shop::{QUIET, product, text};
 use end_to_end::system::System;
 use end_to_end::waiting::{PATIENCE, check, eventually, stays};
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use uuid::Uuid;
-
-use crate::operator::{Operator, offenders};
 
 /// An order whose creation was published and is in no queue any more.
 async fn lost_order(system: &System) -> (String, String) {

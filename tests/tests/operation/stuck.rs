@@ -1,11 +1,10 @@
 //! `warren stuck` and `warren trace`: what an order waits for, and what became of it.
 
+use end_to_end::operator::Operator;
 use end_to_end::shop::text;
 use end_to_end::system::System;
 use end_to_end::waiting::{PATIENCE, check, eventually};
 use serde_json::{Value, json};
-
-use crate::operator::Operator;
 
 /// Makes the orders, which are all pending, two minutes older: an order's id tells its age, so they have other ids then.
 async fn age(system: &System) {

@@ -4,21 +4,25 @@ use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
-use end_to_end::environment::environment;
-use end_to_end::http::{Answer, Api, Call};
-use end_to_end::system::System;
-use end_to_end::waiting::{check, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::environment::environment;
+use crate::http::{Answer, Api, Call};
+use crate::system::System;
+use crate::waiting::{check, eventually};
+
 /// How long it may take to start.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// What an answer of the console's holds.
-pub(crate) trait Told {
+pub trait Told {
     /// Its body, if it has that status.
+    ///
+    /// # Panics
+    /// When it has another.
     fn is(&self, status: u16) -> Value;
 }
 
@@ -31,15 +35,19 @@ impl Told for Answer {
 }
 
 /// A console.
-pub(crate) struct Console {
+#[derive(Debug)]
+pub struct Console {
     /// Its address.
-    pub(crate) url: String,
+    pub url: String,
     _child: Child,
 }
 
 impl Console {
     /// The console of that system, on a port that the system of this machine chooses. It is given no token and no key.
-    pub(crate) async fn of(system: &System) -> Self {
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn of(system: &System) -> Self {
         let mut variables = BTreeMap::from([
             ("AMQP_URL", system.broker.url(None)),
             ("PAYMENT_WEBHOOK_SECRET", system.order.variables()["PAYMENT_WEBHOOK_SECRET"].clone()),
@@ -79,7 +87,7 @@ impl Console {
     }
 
     /// GETs, with a cookie.
-    pub(crate) fn get(&self, path: &str, cookie: Option<&str>) -> Call {
+    pub fn get(&self, path: &str, cookie: Option<&str>) -> Call {
         let call = Api::new(self.url.clone(), None).call(Method::GET, path);
         match cookie {
             Some(cookie) => call.header("cookie", cookie),
@@ -88,7 +96,7 @@ impl Console {
     }
 
     /// As its own page asks.
-    pub(crate) fn ask(&self, method: Method, path: &str, cookie: Option<&str>) -> Call {
+    pub fn ask(&self, method: Method, path: &str, cookie: Option<&str>) -> Call {
         let call = Api::new(self.url.clone(), None).call(method, path);
         let call = call.header("origin", &self.url).header("x-warren-console", "1");
         match cookie {
@@ -98,12 +106,12 @@ impl Console {
     }
 
     /// Signs in, and returns the answer.
-    pub(crate) async fn try_sign_in(&self, token: &str) -> Answer {
+    pub async fn try_sign_in(&self, token: &str) -> Answer {
         self.ask(Method::POST, "/api/session", None).json(&json!({"token": token})).send().await
     }
 
     /// Signs in, and returns the cookie.
-    pub(crate) async fn sign_in(&self, token: &str) -> String {
+    pub async fn sign_in(&self, token: &str) -> String {
         let answer = self.try_sign_in(token).await;
         let cookie =
             answer.headers.get("set-cookie").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
