@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
 
 /// The first and the longest wait between two probes.
 const INTERVALS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -19,9 +19,7 @@ pub struct Breaker {
 impl Breaker {
     /// Closed: calls go through. `name` is the label of `warren_breaker_state`.
     pub fn new(name: &'static str, metrics: &Metrics) -> Self {
-        let gauge = metrics.breaker_state.get_or_create(&metrics::Breaker { name }).clone();
-        gauge.set(0);
-        Self { gauge, wait: None }
+        Self { gauge: metrics.breaker(name), wait: None }
     }
 
     /// A call failed. Returns how long to wait before the next probe, and whether this failure opened the breaker.
@@ -54,12 +52,17 @@ impl Breaker {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     #[test]
     fn probes_come_at_growing_intervals_until_one_succeeds() {
-        let mut breaker = Breaker::new("test", &Metrics::register(&mut Default::default()));
+        let metrics = Metrics::register(&mut Default::default());
+        let mut breaker = Breaker::new("test", &metrics);
+        assert_eq!(metrics.breakers(), BTreeMap::from([("test", "closed")]));
         assert_eq!(breaker.failed(), (Duration::from_millis(100), true));
+        assert_eq!(metrics.breakers(), BTreeMap::from([("test", "open")]));
         assert_eq!(breaker.failed(), (Duration::from_millis(200), false));
         for _ in 0..10 {
             breaker.failed();

@@ -1,6 +1,8 @@
 //! What the messaging of a service shows to Prometheus.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -84,6 +86,8 @@ pub struct Metrics {
     pub confirm_seconds: Histogram,
     /// 0 closed, 1 probing, 2 open.
     pub breaker_state: Family<Breaker, Gauge>,
+    /// The gauges of that family by name, since a family cannot be asked for its members.
+    known_breakers: Arc<Mutex<BTreeMap<&'static str, Gauge>>>,
     /// Messages whose type the catalogue does not have.
     pub unknown_events: Counter,
     /// Bytes of each table, with its indexes.
@@ -108,6 +112,7 @@ impl Metrics {
             outbox_oldest_seconds: Gauge::default(),
             confirm_seconds: seconds(),
             breaker_state: Family::default(),
+            known_breakers: Arc::default(),
             unknown_events: Counter::default(),
             table_bytes: Family::default(),
         };
@@ -155,5 +160,24 @@ impl Metrics {
         );
         registry.register("warren_table_bytes", "How large a table is, with its indexes", m.table_bytes.clone());
         metrics
+    }
+
+    /// The gauge of the breaker of that name, at 0.
+    pub(crate) fn breaker(&self, name: &'static str) -> Gauge {
+        let gauge = self.breaker_state.get_or_create(&Breaker { name }).clone();
+        gauge.set(0);
+        self.known_breakers.lock().unwrap_or_else(PoisonError::into_inner).insert(name, gauge.clone());
+        gauge
+    }
+
+    /// All circuit breakers of the process and their states in words.
+    pub fn breakers(&self) -> BTreeMap<&'static str, &'static str> {
+        let known = self.known_breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = |gauge: &Gauge| match gauge.get() {
+            0 => "closed",
+            1 => "probing",
+            _ => "open",
+        };
+        known.iter().map(|(name, gauge)| (*name, state(gauge))).collect()
     }
 }

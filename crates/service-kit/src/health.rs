@@ -8,7 +8,8 @@ mod tests;
 pub use watch::watch_database;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde::Serialize;
 
@@ -58,14 +59,29 @@ impl Role {
 }
 
 /// The state of the checks; clones share it.
-#[derive(Clone, Debug)]
-pub struct Health(Arc<Mutex<[Result<(), String>; Check::ALL.len()]>>);
+#[derive(Clone)]
+pub struct Health(Arc<Inner>);
+
+struct Inner {
+    checks: Mutex<[Result<(), String>; Check::ALL.len()]>,
+    breakers: OnceLock<Box<dyn Fn() -> Breakers + Send + Sync>>,
+}
+
+/// Circuit breakers by name, each with its state in a word.
+pub type Breakers = BTreeMap<&'static str, &'static str>;
 
 impl Health {
     /// All checks say `starting`.
     #[allow(clippy::new_without_default, reason = "a second one by accident would report for ever that it starts")]
     pub fn new() -> Self {
-        Health(Arc::new(Mutex::new(Check::ALL.map(|_| Err("starting".to_owned())))))
+        let checks = Mutex::new(Check::ALL.map(|_| Err("starting".to_owned())));
+        Health(Arc::new(Inner { checks, breakers: OnceLock::new() }))
+    }
+
+    /// Shows these circuit breakers beside the checks; once.
+    pub fn show_breakers(&self, breakers: impl Fn() -> Breakers + Send + Sync + 'static) {
+        // A second call changes nothing: there is one place that knows all of them.
+        let _ = self.0.breakers.set(Box::new(breakers));
     }
 
     /// The check is fine.
@@ -80,7 +96,7 @@ impl Health {
 
     /// [`ok`](Self::ok) or [`fail`](Self::fail).
     pub fn set(&self, check: Check, state: Result<(), String>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[check as usize] = state;
+        self.0.checks.lock().unwrap_or_else(PoisonError::into_inner)[check as usize] = state;
     }
 
     /// A function that sets checks by their names, for those who do not know this type. Names of no check are ignored.
@@ -95,14 +111,22 @@ impl Health {
 
     /// What is wrong with the check, or `None`.
     pub fn reason(&self, check: Check) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[check as usize].clone().err()
+        self.0.checks.lock().unwrap_or_else(PoisonError::into_inner)[check as usize].clone().err()
     }
 
     pub(crate) fn report(&self, role: Role) -> Report {
         let checks = Check::ALL.into_iter().filter(|check| role.asks_for(*check));
         let checks =
             checks.map(|check| (check.as_str(), self.reason(check).unwrap_or_else(|| OK.to_owned()))).collect();
-        Report::new(checks)
+        // A breaker that is open is not the process's fault, and no reason to take it out of service.
+        let breakers = self.0.breakers.get().filter(|_| role == Role::All).map(|breakers| breakers());
+        Report { breakers, ..Report::new(checks) }
+    }
+}
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Health").field(&self.0.checks).finish()
     }
 }
 
@@ -113,12 +137,14 @@ const OK: &str = "ok";
 pub(crate) struct Report {
     status: &'static str,
     checks: BTreeMap<&'static str, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breakers: Option<Breakers>,
 }
 
 impl Report {
     fn new(checks: BTreeMap<&'static str, String>) -> Self {
         let ok = checks.values().all(|state| state == OK);
-        Report { status: if ok { OK } else { "unavailable" }, checks }
+        Report { status: if ok { OK } else { "unavailable" }, checks, breakers: None }
     }
 
     pub(crate) fn is_ok(&self) -> bool {

@@ -14,6 +14,7 @@ pub mod problem;
 
 mod detach;
 mod finish;
+mod nameless;
 mod observe;
 mod serve;
 mod stall;

@@ -63,6 +63,8 @@ async fn run(config: Config) -> ExitCode {
         trace::turn_on();
     }
     let messaging_metrics = metrics.register(messaging::metrics::Metrics::register);
+    let breakers = messaging_metrics.clone();
+    health.show_breakers(move || breakers.breakers());
     let wake = Arc::new(Notify::new());
     let outgoing = Outgoing::new(config.mail.email_from.email.domain(), Arc::clone(&wake));
     let templates = Arc::new(Templates::new(config.mail.shop()));

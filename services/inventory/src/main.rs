@@ -55,12 +55,15 @@ async fn run(config: Config) -> ExitCode {
         trace::turn_on();
     }
     let database = Database::new(pool.clone(), Service::Inventory, config.messaging.outbox_max);
+    let messaging_metrics = metrics.register(messaging::metrics::Metrics::register);
+    let breakers = messaging_metrics.clone();
+    health.show_breakers(move || breakers.breakers());
     let parts = Parts {
         settings: config.messaging,
         database: database.clone(),
         subscriptions: handlers::subscriptions(),
         history: &[],
-        metrics: metrics.register(messaging::metrics::Metrics::register),
+        metrics: messaging_metrics,
         report: health.reporter(),
     };
     for (name, task) in runtime::tasks(parts, &stop) {

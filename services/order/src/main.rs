@@ -67,6 +67,8 @@ async fn run(config: Config) -> ExitCode {
     let database = Database::new(pool.clone(), Service::Order, config.messaging.outbox_max);
     let till = Till::default();
     let messaging_metrics = metrics.register(messaging::metrics::Metrics::register);
+    let breakers = messaging_metrics.clone();
+    health.show_breakers(move || breakers.breakers());
     let order_metrics = metrics.register(order::metrics::Metrics::register);
     let payment_timeout = config.payment_timeout;
     order_metrics.count_on_scrape(&metrics, database.clone(), payment_timeout);

@@ -14,6 +14,18 @@ async fn health_and_documentation_need_no_token() {
         let ready = api.get("/readyz").await.expect(200);
         let checks = json!({"broker": "ok", "database": "ok", "migrations": "ok", "consumer": "ok", "relay": "ok"});
         assert_eq!((&ready["status"], &ready["checks"]), (&json!("ok"), &checks), "{name}");
+        let breakers = match name {
+            "order" => json!({"publish": "closed", "payment-provider": "closed"}),
+            "email" => json!({"publish": "closed", "smtp": "closed"}),
+            _ => json!({"publish": "closed"}),
+        };
+        // That of the relay is there once it leads.
+        eventually(&format!("{name} shows its breakers"), PATIENCE, async || {
+            let ready = api.get("/readyz").await.expect(200);
+            check(ready["breakers"] == breakers, || ready.to_string())
+        })
+        .await;
+        assert_eq!(api.get("/readyz?role=http").await.expect(200)["breakers"], json!(null), "{name}");
         documentation(name, &api).await;
     }
     system.finish().await;

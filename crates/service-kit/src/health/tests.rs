@@ -30,6 +30,11 @@ fn http_needs_the_database_alone() {
         health.ok(check);
     }
     assert!(health.report(Role::All).is_ok());
+    health.show_breakers(|| [("smtp", "open")].into());
+    let all = health.report(Role::All);
+    assert!(all.is_ok(), "who protects itself works");
+    assert_eq!(serde_json::to_value(&all).expect("JSON")["breakers"], json!({"smtp": "open"}));
+    assert!(serde_json::to_value(health.report(Role::Http)).expect("JSON").get("breakers").is_none());
     health.set(Check::Relay, Err("another copy leads".to_owned()));
     assert_eq!(health.reason(Check::Relay).as_deref(), Some("another copy leads"));
     assert_eq!(health.reason(Check::Broker), None);

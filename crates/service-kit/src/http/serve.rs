@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::nameless::Nameless;
 use super::stall::StallLimit;
 
 /// How long a caller may take for a request's head, and how long a connection may idle between requests. Without it,
@@ -49,7 +50,8 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
         };
         match accepted {
             Ok((stream, slot)) => {
-                let connection = protocol().serve_connection(TokioIo::new(StallLimit::new(stream)), service.clone());
+                let stream = TokioIo::new(Nameless::new(StallLimit::new(stream)));
+                let connection = protocol().serve_connection(stream, service.clone());
                 let connection = graceful.watch(connection);
                 connections.spawn(async move {
                     let ended = connection.await;

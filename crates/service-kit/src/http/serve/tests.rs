@@ -120,7 +120,11 @@ async fn a_head_that_is_too_long_is_refused() {
     let head = format!("GET /quick HTTP/1.1\r\nHost: test\r\nx: {}\r\n\r\n", "x".repeat(MAX_HEAD_BYTES));
     let _ = stream.write_all(head.as_bytes()).await;
     let answer = rest(stream).await;
-    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 431") && answer.contains("\r\nx-request-id: "), "{answer}");
+    let mut stream = server.connect().await;
+    stream.write_all(b"nonsense\r\n\r\n").await.expect("sent");
+    let answer = rest(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("\r\nx-request-id: "), "{answer}");
     server.stop.cancel();
     server.task.await.expect("stopped");
 }
