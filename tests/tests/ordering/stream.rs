@@ -106,6 +106,32 @@ async fn unknown(api: &Api) {
 }
 
 #[tokio::test]
+async fn a_watcher_resumes_where_it_was_when_the_service_comes_back() {
+    let system = System::start().await;
+    system.sell("tea", 100, 10).await;
+    let customer = system.customer().await;
+    let order = system.place_paid_by(&customer, &[("tea", 1)], "sandbox:manual").await;
+    let id = text(&order, "id");
+    system.reaches(id, &["reserved"]).await;
+    let mut watcher = Watcher::open(&system, id, None).await;
+    let mut last = String::new();
+    for _ in 0..2 {
+        last = watcher.next().await.expect("the history").id;
+    }
+    system.order.stop().await;
+    assert_eq!(watcher.next().await, None, "the stream ends with the service");
+    system.order.start_and_wait().await;
+
+    // it happens while nobody watches
+    system.cancel(id).await;
+    let mut watcher = Watcher::open(&system, id, Some(&last)).await;
+    let seen = watcher.next().await.expect("what it missed, and nothing that it had");
+    assert_eq!((seen.id.as_str(), seen.event.as_str()), ("3", "order.cancelled"));
+    assert_eq!(watcher.next().await, None);
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn an_open_stream_does_not_hold_up_a_stop() {
     let system = System::start().await;
     system.sell("tea", 100, 10).await;

@@ -5,6 +5,7 @@ mod copies;
 mod customers;
 mod desk;
 mod drift;
+mod histories;
 mod interface;
 mod ops;
 mod orders;

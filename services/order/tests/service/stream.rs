@@ -6,8 +6,10 @@ use axum::body::Body;
 use contracts::event::Event;
 use contracts::order::OrderReserved;
 use contracts::values::OrderId;
+use futures_util::future::join_all;
 use http_body_util::BodyExt;
 use messaging::context::Context;
+use messaging::tx::Head;
 use order::live::Live;
 use serde_json::Value;
 use sqlx::postgres::PgPoolOptions;
@@ -21,6 +23,16 @@ type Said = (i64, String, Value);
 struct Watcher {
     body: Body,
     text: String,
+}
+
+impl Shop {
+    /// One more event of an order, which changes nothing of it.
+    async fn happens_again(&self, head: &mut Head, id: OrderId) {
+        let context = Context { correlation_id: "test".into(), causation_id: None, traceparent: None };
+        let mut tx = self.database.begin(context).await.unwrap();
+        tx.publish(head, &OrderReserved { order_id: id }).await.unwrap();
+        tx.commit().await.unwrap();
+    }
 }
 
 impl Watcher {
@@ -120,6 +132,37 @@ async fn a_hundred_watchers_of_ten_orders_see_their_own() {
     }
 }
 
+/// Transactions of this database that were counted so far.
+async fn transactions(shop: &Shop) -> i64 {
+    let counted = sqlx::query_scalar("select xact_commit from pg_stat_database where datname = current_database()");
+    counted.fetch_one(shop.pool()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_thousand_watchers_cost_the_queries_of_one() {
+    const WATCHERS: usize = 1000;
+    const EVENTS: i64 = 50;
+    let mut shop = Shop::open().await;
+    let id = shop.reserved_order("sandbox:manual").await;
+    let mut watchers = Vec::new();
+    for _ in 0..WATCHERS / 50 {
+        watchers.extend(join_all((0..50).map(|_| Watcher::open(&shop, id, "2"))).await);
+    }
+    let before = transactions(&shop).await;
+    let mut head = shop.order(id).await.head();
+    for _ in 0..EVENTS {
+        shop.happens_again(&mut head, id).await;
+    }
+    for watcher in &mut watchers {
+        for expected in 3..3 + EVENTS {
+            assert_eq!(watcher.next().await.unwrap().0, expected);
+        }
+    }
+    let asked = transactions(&shop).await - before;
+    let told = i64::try_from(WATCHERS).unwrap() * EVENTS;
+    assert!(asked < told / 20, "{asked} transactions for {told} events that were told");
+}
+
 #[tokio::test]
 async fn who_does_not_read_is_cut_off_and_harms_nobody() {
     let mut shop = Shop::open().await;
@@ -128,10 +171,7 @@ async fn who_does_not_read_is_cut_off_and_harms_nobody() {
     let slow = Watcher::open(&shop, id, "2").await;
     let mut head = shop.order(id).await.head();
     for expected in 3..103 {
-        let context = Context { correlation_id: "test".into(), causation_id: None, traceparent: None };
-        let mut tx = shop.database.begin(context).await.unwrap();
-        tx.publish(&mut head, &OrderReserved { order_id: id }).await.unwrap();
-        tx.commit().await.unwrap();
+        shop.happens_again(&mut head, id).await;
         assert_eq!(quick.next().await.unwrap().0, expected);
     }
     let seen = slow.rest().await;
