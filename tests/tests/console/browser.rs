@@ -86,15 +86,18 @@ async fn break_some(system: &System, customer: &Customer) -> Vec<String> {
 
 /// A message that no correction saves, and one that a correction of its data saves.
 async fn malformed(system: &System) {
-    let id = uuid::Uuid::now_v7();
-    let event = json!({
-        "specversion": "1.0", "id": id, "source": "/warren/order", "type": "customer.registered",
-        "dataschema": "urn:warren:customer.registered:1", "subject": id, "sequence": "1",
-        "time": "2026-01-02T03:04:05.678Z", "datacontenttype": "application/json", "correlationid": "test", "causationid": "test",
-        "data": {"customer_id": id, "name": "Grace"}
-    });
-    let nonsense = Message { body: b"neither JSON nor an event".to_vec(), ..Message::event(&event) };
-    system.broker.publish("customer.registered", &[Message::event(&event), nonsense]).await;
+    let event = |id: uuid::Uuid| {
+        json!({
+            "specversion": "1.0", "id": id, "source": "/warren/inventory", "type": "inventory.low",
+            "dataschema": "urn:warren:inventory.low:1", "subject": "burrow-lamp/low", "sequence": "1",
+            "time": "2026-01-02T03:04:05.678Z", "datacontenttype": "application/json", "correlationid": "test",
+            "causationid": "test", "data": {"sku": "burrow-lamp", "name": "Lamp of the body", "available": 0}
+        })
+    };
+    let nonsense = Message::event(&event(uuid::Uuid::now_v7()));
+    let nonsense = Message { body: b"neither JSON nor an event".to_vec(), ..nonsense };
+    let incomplete = Message::event(&event(uuid::Uuid::now_v7()));
+    system.broker.publish("inventory.low", &[incomplete, nonsense]).await;
     dead(system, "email.dead", 2).await;
 }
 
