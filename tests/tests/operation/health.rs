@@ -3,6 +3,7 @@
 use end_to_end::service::SERVICES;
 use end_to_end::shop::text;
 use end_to_end::system::System;
+use end_to_end::waiting::{PATIENCE, check, eventually};
 use serde_json::{Value, json};
 
 #[tokio::test]

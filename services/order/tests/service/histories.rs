@@ -99,7 +99,7 @@ async fn drive(database: &Database, ids: &[OrderId], dice: &mut Dice) -> BTreeMa
     let mut seen = BTreeMap::new();
     let mut note = |orders: Vec<Order>| seen.extend(orders.into_iter().map(|order| ((order.id, order.version), order)));
     for chunk in ids.chunks(1000) {
-        note(store::order::read(&mut *database.pool().acquire().await.unwrap(), chunk).await.unwrap());
+        note(store::order::read(&mut database.pool().acquire().await.unwrap(), chunk).await.unwrap());
     }
     for _ in 0..COMMANDS * ids.len() / TOGETHER {
         let first = dice.below(ids.len());
@@ -111,7 +111,7 @@ async fn drive(database: &Database, ids: &[OrderId], dice: &mut Dice) -> BTreeMa
         advance(&mut tx, &steps).await.unwrap();
         tx.commit().await.unwrap();
         let moved: Vec<OrderId> = steps.iter().map(|step| step.order_id).collect();
-        note(store::order::read(&mut *database.pool().acquire().await.unwrap(), &moved).await.unwrap());
+        note(store::order::read(&mut database.pool().acquire().await.unwrap(), &moved).await.unwrap());
     }
     seen
 }
