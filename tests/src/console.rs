@@ -48,10 +48,11 @@ impl Console {
     /// # Panics
     /// When it does not start.
     pub async fn of(system: &System) -> Self {
+        let told = system.order.variables().clone();
         let mut variables = BTreeMap::from([
             ("AMQP_URL", system.broker.url(None)),
-            ("PAYMENT_WEBHOOK_SECRET", system.order.variables()["PAYMENT_WEBHOOK_SECRET"].clone()),
-            ("RETRY_DELAYS", system.order.variables()["RETRY_DELAYS"].clone()),
+            ("PAYMENT_WEBHOOK_SECRET", told["PAYMENT_WEBHOOK_SECRET"].clone()),
+            ("RETRY_DELAYS", told["RETRY_DELAYS"].clone()),
             ("RABBITMQ_MANAGEMENT_URL", environment().management_url.clone()),
         ]);
         for (name, service) in

@@ -126,6 +126,21 @@ impl System {
         self.copies.lock().expect("nobody panics with the lock")
     }
 
+    /// How many messages the running copies of a service have brought to that outcome since they started.
+    ///
+    /// # Panics
+    /// When one of them does not tell.
+    pub async fn processed(&self, name: &str, outcome: &str) -> f64 {
+        let mut sum = 0.0;
+        let copies = self.copies().clone();
+        let original = std::iter::once(self.service(name));
+        for copy in original.chain(copies.iter().map(AsRef::as_ref).filter(|copy| copy.name == name)) {
+            let told = copy.metric("warren_messages_processed_total", &[("outcome", outcome)]).await;
+            sum += told.unwrap_or_else(|error| panic!("{name} does not tell: {error}")).unwrap_or(0.0);
+        }
+        sum
+    }
+
     /// Every process that there was.
     pub fn processes(&self, look: impl FnMut(&Service)) {
         let copies = self.copies().clone();

@@ -10,6 +10,7 @@ use serde_json::Value;
 use sqlx::Row as _;
 
 use super::ledger::{Ledger, Told};
+use crate::broker::Message;
 use crate::service::SERVICES;
 use crate::shop::{FINAL, number, text};
 use crate::system::System;
@@ -18,6 +19,9 @@ use crate::waiting::{check as holds, eventually};
 /// How long a system may take to settle once the faults are over: a claim that a crash left is somebody else's after a
 /// minute, and may be left again.
 const SETTLING: Duration = Duration::from_secs(240);
+
+/// How many events come to each service once more, when all is settled.
+const REPEATED: usize = 50;
 
 /// A promise that is broken, and of which order.
 #[derive(Debug)]
@@ -47,6 +51,7 @@ pub async fn check(system: &System, ledger: &Ledger) {
             system.assert_no_deadlock().await;
             // Stock, mails, dead letters, inboxes.
             system.audit().await;
+            recognised(system).await;
         }
         violations
     });
@@ -81,6 +86,25 @@ async fn settled(system: &System, told: &BTreeMap<String, Told>) {
         holds(open.is_empty(), || format!("{} payments are open, such as that of {}", open.len(), open[0].get::<String, _>(0)))
     })
     .await;
+}
+
+/// What was handled once is recognised when it comes again. A second effect need not show in the books, since handlers look
+/// at the state as well: the services' own counts tell.
+async fn recognised(system: &System) {
+    for service in SERVICES {
+        let events = system.latest_events_to(service, REPEATED).await;
+        let before = [system.processed(service, "done").await, system.processed(service, "duplicate").await];
+        let messages: Vec<Message> = events.iter().map(Message::event).collect();
+        system.broker.put(service, &messages).await;
+        eventually("what comes again is handled", SETTLING, async || {
+            let now = [system.processed(service, "done").await, system.processed(service, "duplicate").await];
+            let came = now.iter().sum::<f64>() - before.iter().sum::<f64>();
+            holds(came as usize >= messages.len(), || format!("{came} of {} in {service}", messages.len()))
+        })
+        .await;
+        let done = system.processed(service, "done").await - before[0];
+        assert!(done == 0.0, "{service} has handled {done} of {} events a second time", messages.len());
+    }
 }
 
 /// What was answered with 201 is there, and nothing else is.
