@@ -215,6 +215,8 @@ fn is_known(label: &str, value: &str) -> bool {
         "method" => one_of(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "_OTHER"]),
         // `{id}` for whatever stands there
         "route" => value == "none" || (value.starts_with('/') && !value.contains("made-up") && !value.contains("-7")),
+        // migrations make tables, and nobody else
+        "table" => value.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
         "projection" | "check" => value.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '-' | '.')),
         "le" => value == "+Inf" || value.parse::<f64>().is_ok(),
         _ => false,
