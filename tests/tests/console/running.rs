@@ -40,10 +40,11 @@ pub(crate) struct Console {
 impl Console {
     /// The console of that system, on a port that the system of this machine chooses. It is given no token and no key.
     pub(crate) async fn of(system: &System) -> Self {
+        let of_order = system.order.variables().clone();
         let mut variables = BTreeMap::from([
             ("AMQP_URL", system.broker.url(None)),
-            ("PAYMENT_WEBHOOK_SECRET", system.order.variables()["PAYMENT_WEBHOOK_SECRET"].clone()),
-            ("RETRY_DELAYS", system.order.variables()["RETRY_DELAYS"].clone()),
+            ("PAYMENT_WEBHOOK_SECRET", of_order["PAYMENT_WEBHOOK_SECRET"].clone()),
+            ("RETRY_DELAYS", of_order["RETRY_DELAYS"].clone()),
             ("RABBITMQ_MANAGEMENT_URL", environment().management_url.clone()),
         ]);
         for (name, service) in
