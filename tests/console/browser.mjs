@@ -68,9 +68,9 @@ export async function signIn(page, token) {
 
 /// Fails when axe finds anything that keeps somebody out.
 export async function accessible(page) {
-  // over the debugger's own channel, past the page's content security policy
+  // over the debugger's own channel, and not into frames, which hold mails, past the page's content security policy
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
+  const { violations } = await page.evaluate(() => window.axe.run(document, { iframes: false, runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }));
   const told = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.slice(0, 4).map(({ target, failureSummary }) => `${target} ${failureSummary.replaceAll('\n', ' ')}`).join(' | ')}`);
   assert.deepEqual(told, [], `${page.url()} keeps somebody out`);
 }
