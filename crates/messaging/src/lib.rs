@@ -9,7 +9,7 @@
 //! - What a service writes: [`tx`] (a transaction that one can publish from) and [`handler`]; [`trace`] is what is seen of it.
 //! - The PostgreSQL half, which never imports lapin: [`event_log`], [`follower`] (how the log is read), [`inbox`],
 //!   [`outbox`], `set_aside`, `batch` (how a batch of messages is handled), [`retention`], [`fault`].
-//! - The AMQP half, which never imports sqlx: [`schedule`], [`topology`], [`connection`], [`message`], [`publisher`], `depth`,
+//! - The AMQP half, which never imports sqlx: [`schedule`], [`topology`], [`connection`], [`message`], [`publisher`], `acknowledge`, [`breaker`], [`inspect`], `depth`,
 //!   [`dead_letters`] and [`resend`] (what an operator does with them).
 //! - The two bridges that see both: [`relay`] and `subscriber`; [`runtime`] puts everything together.
 

@@ -37,7 +37,7 @@ pub(crate) struct Cli {
 enum Command {
     /// Make a development token from AUTH_HS256_SECRET
     Token(token::TokenArgs),
-    /// Place, show, list, cancel and watch orders
+    /// Place, show, compare, list, cancel, nudge and watch orders
     Order(order::OrderArgs),
     /// Show one order's way through all services
     Trace(trace::TraceArgs),

@@ -92,7 +92,8 @@ pub struct LogArgs {
 /// Traces.
 #[derive(Clone, Debug, clap::Args)]
 pub struct TracesArgs {
-    /// Where traces go: the base address of an OTLP/HTTP collector, http://HOST:4318; nowhere when unset
+    /// Where traces go: the base address of an OTLP/HTTP collector, http://HOST:4318; nowhere when unset (also
+    /// OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_RESOURCE_ATTRIBUTES)
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub otel_exporter_otlp_endpoint: Option<Collector>,
 
