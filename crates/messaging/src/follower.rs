@@ -37,6 +37,12 @@ impl Checkpoint {
     pub fn start() -> Self {
         Self { prev: NOTHING_SEEN.to_owned(), next: None, position: 0 }
     }
+
+    /// Whether it stands in the middle of a window. Then a page that holds nothing is the end of that window, and still has to
+    /// be stored; else whoever starts from here reads the end of it for ever.
+    pub fn is_within_a_window(&self) -> bool {
+        self.next.is_some()
+    }
 }
 
 /// Rows that were read, and where the follower stands once it has dealt with all of them.

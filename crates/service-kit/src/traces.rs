@@ -5,13 +5,15 @@
 
 mod queue;
 
+use std::collections::HashMap;
+use std::fmt;
 use std::str::FromStr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use axum::http::Uri;
+use axum::http::{HeaderName, HeaderValue, Uri};
 use opentelemetry::global::{self, BoxedTracer};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use uuid::Uuid;
@@ -54,6 +56,31 @@ impl FromStr for Collector {
     }
 }
 
+/// Headers of the requests to a collector. Not shown: one of them may be a key.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CollectorHeaders(HashMap<String, String>);
+
+impl FromStr for CollectorHeaders {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let header = |pair: &str| {
+            let (name, value) = pair.split_once('=')?;
+            let (name, value) = (name.trim(), value.trim());
+            let fits = HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok() && !value.is_empty();
+            fits.then(|| (name.to_owned(), value.to_owned()))
+        };
+        let headers: Option<HashMap<_, _>> = text.split(',').map(header).collect();
+        headers.map(Self).ok_or_else(|| "expected headers as name=value,name=value".to_owned())
+    }
+}
+
+impl fmt::Debug for CollectorHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} headers", self.0.len())
+    }
+}
+
 /// The recording of this process.
 #[derive(Debug)]
 pub struct Traces(Option<SdkTracerProvider>);
@@ -68,7 +95,9 @@ impl Traces {
         let Some(Collector(base)) = &args.otel_exporter_otlp_endpoint else { return Ok(Self(None)) };
         // The exporter's client asks for the process's provider, also for http.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let exporter = SpanExporter::builder().with_http().with_endpoint(format!("{base}{PATH}")).build();
+        let exporter = SpanExporter::builder().with_http().with_endpoint(format!("{base}{PATH}"));
+        let headers = args.otel_exporter_otlp_headers.as_ref().map(|headers| headers.0.clone()).unwrap_or_default();
+        let exporter = exporter.with_headers(headers).build();
         let exporter = exporter.map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))?;
         let name = args.otel_service_name.clone().unwrap_or_else(|| service.to_owned());
         let version = opentelemetry::KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));

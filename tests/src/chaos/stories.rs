@@ -14,6 +14,9 @@ use crate::system::System;
 /// The orders that are looked at, at most.
 const MOST: usize = 500;
 
+/// The orders that must be there: the shortest chaos places more.
+const FEWEST: usize = 50;
+
 /// How many orders are looked at side by side: each is a process and some twenty requests.
 const TOGETHER: usize = 4;
 
@@ -26,6 +29,7 @@ type Facts = BTreeSet<String>;
 /// When they differ.
 pub async fn check(system: &System) {
     let orders = statuses(system).await;
+    assert!(orders.len() >= FEWEST, "{} orders are too few to tell anything", orders.len());
     let facts = facts(system).await;
     let (operator, console) = (Operator::of(system), Console::of(system).await);
     let cookie = console.sign_in(&system.tokens.staff()).await;

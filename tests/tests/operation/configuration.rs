@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::timeout;
 
 /// Every variable that the interface promises, and whose it is; empty where all have it.
-const VARIABLES: [(&str, &[&str]); 29] = [
+const VARIABLES: [(&str, &[&str]); 30] = [
     ("HTTP_ADDR", &[]),
     ("DATABASE_URL", &[]),
     ("AMQP_URL", &[]),
@@ -38,13 +38,14 @@ const VARIABLES: [(&str, &[&str]); 29] = [
     ("EMAIL_OPS", &["email"]),
     ("LOG_FORMAT", &[]),
     ("OTEL_EXPORTER_OTLP_ENDPOINT", &[]),
+    ("OTEL_EXPORTER_OTLP_HEADERS", &[]),
     ("OTEL_SERVICE_NAME", &[]),
     ("OTEL_TRACES_SAMPLER", &[]),
     ("OTEL_TRACES_SAMPLER_ARG", &[]),
 ];
 
 /// Values that are wrong; empty is unset.
-const WRONG: [(&str, &str, &str); 33] = [
+const WRONG: [(&str, &str, &str); 34] = [
     ("order", "HTTP_ADDR", "nonsense"),
     ("order", "DATABASE_URL", ""),
     ("order", "DATABASE_URL", "mysql://h/d"),
@@ -76,6 +77,7 @@ const WRONG: [(&str, &str, &str); 33] = [
     ("email", "EMAIL_OPS", "nobody"),
     ("order", "LOG_FORMAT", "xml"),
     ("order", "OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317"),
+    ("order", "OTEL_EXPORTER_OTLP_HEADERS", "no pair"),
     ("inventory", "OTEL_TRACES_SAMPLER", "sometimes"),
     ("email", "OTEL_TRACES_SAMPLER_ARG", "2"),
 ];

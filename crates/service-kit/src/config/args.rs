@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Secret;
 use crate::http::auth::Authenticator;
 use crate::telemetry::Format;
-use crate::traces::Collector;
+use crate::traces::{Collector, CollectorHeaders};
 
 /// An HS256 key shorter than the hash is a warning: RFC 7518, section 3.2, asks for 256 bits.
 const HS256_MIN_BYTES: usize = 32;
@@ -93,9 +93,13 @@ pub struct LogArgs {
 #[derive(Clone, Debug, clap::Args)]
 pub struct TracesArgs {
     /// Where traces go: the base address of an OTLP/HTTP collector, http://HOST:4318; nowhere when unset (also
-    /// OTEL_EXPORTER_OTLP_HEADERS, OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_RESOURCE_ATTRIBUTES)
+    /// OTEL_EXPORTER_OTLP_TIMEOUT, OTEL_RESOURCE_ATTRIBUTES)
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub otel_exporter_otlp_endpoint: Option<Collector>,
+
+    /// Headers for the collector, such as a vendor's key: name=value,name=value
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_HEADERS", value_name = "LIST", hide_env_values = true)]
+    pub otel_exporter_otlp_headers: Option<CollectorHeaders>,
 
     /// What this service is called in traces; as it is called anyway when unset
     #[arg(long, env = "OTEL_SERVICE_NAME", value_name = "NAME")]

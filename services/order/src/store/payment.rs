@@ -161,6 +161,25 @@ pub async fn claim(conn: &mut PgConnection, lease: Duration, busy: &[String]) ->
     rows.into_iter().map(Job::try_from).collect()
 }
 
+/// Gives claims back whose payments were certainly not asked of the provider: they are as if nobody had claimed them.
+///
+/// # Errors
+/// When the database refuses.
+pub async fn give_back(conn: &mut PgConnection, jobs: &[Job]) -> sqlx::Result<()> {
+    let ids: Vec<&str> = jobs.iter().map(|job| job.intent.payment_id.as_str()).collect();
+    let until: Vec<DateTime<Utc>> = jobs.iter().map(|job| job.until).collect();
+    sqlx::query!(
+        "update payment set state = 'due', attempts = attempts - 1, next_at = now()
+         from unnest($1::text[], $2::timestamptz[]) as j (id, until)
+         where payment.id = j.id and payment.id = any($1) and payment.state = 'claimed' and payment.next_at = j.until",
+        &ids as &[&str],
+        &until,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// Takes one claim without a result again, whenever its time is over. `None` when it has a result by now.
 ///
 /// # Errors

@@ -65,9 +65,8 @@ impl<P: PaymentProvider> Payments<P> {
             match &probe {
                 None => self.till.open(lanes.busy()),
                 Some(probe) => {
-                    // what was handed over meanwhile comes back when its claim ends
                     self.till.close();
-                    jobs.clear();
+                    self.give_back(std::mem::take(&mut jobs)).await;
                     shutdown.run_until_cancelled(tokio::time::sleep_until(probe.at)).await;
                 }
             }
@@ -107,6 +106,21 @@ impl<P: PaymentProvider> Payments<P> {
         let cut = lanes.finish(drain).await;
         if cut > 0 {
             warn!(calls = cut, "calls to the payment provider were cut; their payments are asked for again");
+        }
+    }
+
+    /// Gives back what was handed over and never asked of the provider. What cannot be given back is taken over when its claim
+    /// ends.
+    async fn give_back(&self, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let given_back = async {
+            let mut conn = self.database.pool().acquire().await?;
+            store::payment::give_back(&mut conn, &jobs).await
+        };
+        if let Err(error) = in_time(given_back).await {
+            warn!(%error, payments = jobs.len(), "payments not given back; they are asked for when their claims end");
         }
     }
 

@@ -91,13 +91,14 @@ pub async fn step(projection: &dyn Projection, pool: &PgPool) -> Result<bool, Fo
     follower::prepare(&mut tx, true).await?;
     let checkpoint = follower::load(&mut tx, projection.name(), Service::Order.name()).await?;
     let page = follower::read_types(&mut tx, &checkpoint, Some(projection.events())).await?;
-    if page.passed == 0 {
+    if page.passed == 0 && !checkpoint.is_within_a_window() {
         return Ok(false);
     }
     projection.apply(&mut tx, &page.events).await?;
     follower::save(&mut tx, projection.name(), &page.after).await?;
     tx.commit().await?;
-    Ok(page.is_full())
+    // after the end of a window there may be another
+    Ok(page.is_full() || checkpoint.is_within_a_window())
 }
 
 /// What is known of the orders that are cancelled by one of `events`, in one statement for all of them.

@@ -70,6 +70,25 @@ async fn a_read_model_that_differs_is_found_and_built_anew() {
 }
 
 #[tokio::test]
+async fn a_read_model_goes_on_after_a_window_that_is_full_to_the_last_page() {
+    for pages in [1, 2] {
+        let mut shop = Shop::open().await;
+        let projections = all(&Metrics::register(&mut Registry::default()));
+        while step(projections[0].as_ref(), shop.pool()).await.unwrap() {}
+        let strangers = sqlx::query(
+            "insert into event (id, subject, sequence, type, version, time, correlation_id, data)
+             select gen_random_uuid(), 'somebody/' || n, 1, 'customer.registered', 1, now(), 'c', '{}'
+             from generate_series(1, $1) as n",
+        );
+        strangers.bind(i64::try_from(pages * follower::PAGE).unwrap()).execute(shop.pool()).await.unwrap();
+        while step(projections[0].as_ref(), shop.pool()).await.unwrap() {}
+        orders(&mut shop, 2, 0).await;
+        while step(projections[0].as_ref(), shop.pool()).await.unwrap() {}
+        assert_eq!(shop.count("select sum(orders)::bigint from customer_total").await, 2, "after {pages} full pages");
+    }
+}
+
+#[tokio::test]
 async fn a_read_model_is_built_anew_while_orders_go_on() {
     let mut shop = Shop::open().await;
     orders(&mut shop, 5, 1).await;

@@ -1,6 +1,7 @@
 //! The calls to the provider as spans: one for each payment of a batch.
 
 use messaging::trace::{self, Span};
+use uuid::Uuid;
 
 use crate::payment::{Answer, Job, Task};
 
@@ -46,7 +47,10 @@ fn begin(job: &mut Job) -> Span {
     let intent = &mut job.intent;
     let mut span = Span::call(name, "payment-provider", intent.context.traceparent.as_deref());
     span.set("warren.order_id", intent.order_id.to_string());
-    span.set("warren.payment.id", intent.payment_id.clone());
+    // one of another provider's making is a stranger's text
+    if let Ok(id) = intent.payment_id.parse::<Uuid>() {
+        span.set("warren.payment.id", id.to_string());
+    }
     span.set("warren.payment.method", intent.method.clone());
     span.set("warren.attempt", i64::from(job.attempts));
     intent.context.traceparent = span.traceparent().or(intent.context.traceparent.take());
