@@ -41,9 +41,12 @@ fn a_service_that_was_stopped_is_named_once_with_what_waits_for_it() {
     assert_eq!(told, ["inventory does not answer: connection refused. Orders stay pending. 412 messages wait for it."]);
 }
 
+/// What goes wrong.
+type Trouble = fn(&mut Scene);
+
 #[test]
 fn each_trouble_is_told_in_words() {
-    let troubles: [(&str, fn(&mut Scene)); 13] = [
+    let troubles: [(&str, Trouble); 13] = [
         ("The mail server refuses", |scene| change(scene, Service::Email, |f| set(&mut f.breakers, "smtp", 2.0))),
         ("The payment provider fails", |scene| {
             change(scene, Service::Order, |f| set(&mut f.breakers, "payment-provider", 1.0))
