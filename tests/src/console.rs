@@ -61,7 +61,10 @@ impl Console {
             variables.insert(name, format!("http://{}", service.variables()["HTTP_ADDR"]));
         }
         let mut command = Command::new(environment().bin_dir.join("warren"));
-        command.args(["console", "--listen", "127.0.0.1:0"]).env_clear().envs(variables);
+        command.args(["console", "--listen", "127.0.0.1:0"]).envs(variables);
+        for name in ["WARREN_TOKEN", "AUTH_HS256_SECRET", "CONSOLE_ADDR", "CONSOLE_HOSTS"] {
+            command.env_remove(name);
+        }
         command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().expect("warren is built");
         let said = BufReader::new(child.stderr.take().expect("it is piped"));
