@@ -51,6 +51,8 @@ export async function visit(address, act, { token = system.token, viewport = WID
     await act(page, context);
   } catch (error) {
     await picture(page, `failed-${Date.now()}`);
+    const seen = await page.locator('main').innerText({ timeout: 1000 }).catch(() => 'nothing');
+    console.log(`${page.url()} showed: ${seen.slice(0, 500)}\n${faults.join('\n')}`);
     throw error;
   } finally {
     await context.close();

@@ -18,8 +18,8 @@ use tokio::time::{sleep, timeout};
 use super::problem::Problem;
 use super::{Shared, api, assets, forward, guard};
 
-/// How long a caller may take for the head of a request.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a caller may take for the head of a request, and how long a connection may idle between two.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Open connections: a browser has a handful.
 const MAX_CONNECTIONS: usize = 256;

@@ -52,14 +52,17 @@ let session;
 let view;
 
 async function start() {
+  if (session) return;
   whenSignedOut(() => session && leave('You were signed out: the token has expired, or the console was started anew.'));
   try {
     session = (await get('session', { quiet: true })) ?? undefined;
     if (session) enter();
     else leave();
   } catch (error) {
-    if (error.status === 401) leave();
-    else draw(app, h('main', { id: 'main', class: 'alone' }, failure(error, start)));
+    if (error.status === 401) return leave();
+    // a console that is just being started answers in a moment
+    draw(app, h('main', { id: 'main', class: 'alone' }, h('h1', null, 'Warren'), failure(error, start)));
+    setTimeout(start, 2000);
   }
 }
 

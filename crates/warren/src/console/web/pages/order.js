@@ -65,7 +65,7 @@ export function order(view) {
     const now = state.now.value;
     const back = h('p', { class: 'crumb' }, h('a', { href: '/orders' }, 'Orders'));
     if (!now) {
-      if (!state.now.error) return [back, waiting()];
+      if (!state.now.error) return [back, h('h1', null, 'Order ', h('code', null, orderId)), waiting()];
       if (state.now.error.status === 404) return [back, h('h1', { class: 'unseen' }, 'Order'), empty('There is no such order', orderId)];
       return [back, h('h1', null, 'Order ', h('code', null, orderId)), failure(state.now.error, again), traced(state, view)];
     }
