@@ -97,6 +97,8 @@ impl Client {
             .read_timeout(SILENCE_TIMEOUT)
             // the services are addressed directly, as they address each other's broker and databases
             .no_proxy()
+            // services redirect nobody; what does is something else, and must not send us on
+            .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self { service, variable, base, http, bearer, authorization, patience: ANSWER_TIMEOUT })
     }
