@@ -57,8 +57,13 @@ export async function visit(address, act, { token = system.token, viewport = WID
   } finally {
     await context.close();
   }
-  const unexpected = faults.filter((fault) => !expected.some((text) => fault.includes(text)));
+  const unexpected = faults.filter((fault) => !expected.some((known) => known.test(fault)));
   assert.deepEqual(unexpected, [], 'the browser complains');
+}
+
+/// The browser's own complaint when an address of the console, which a pattern names, answers with that status.
+export function answers(status, address) {
+  return new RegExp(`status of ${status} .*\\(https?://[^/]+/api/${address.source}(\\?[^)]*)?\\)$`);
 }
 
 /// Signs in by the page.

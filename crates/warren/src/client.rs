@@ -97,6 +97,8 @@ impl Client {
             .read_timeout(SILENCE_TIMEOUT)
             // the services are addressed directly, as they address each other's broker and databases
             .no_proxy()
+            // services redirect nobody; what does is something else, and must not send us on
+            .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self { service, variable, base, http, bearer, authorization, patience: ANSWER_TIMEOUT })
     }
@@ -262,30 +264,30 @@ impl Client {
     }
 
     async fn check(&self, sent: reqwest::Result<Response>) -> Result<Response, CallError> {
-        let response = sent.map_err(|error| CallError::transport(&error, self.service, self.variable, &self.base))?;
+        let response = sent.map_err(|error| self.failed(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);
         }
         let retry_after = problem::retry_after(response.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes));
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| CallError::transport(&error, self.service, self.variable, &self.base))?;
+        let body = response.bytes().await.map_err(|error| self.failed(&error))?;
         Err(match Problem::read(status.as_u16(), retry_after, &body) {
             Some(problem) => CallError::Problem(Box::new(problem)),
             None => CallError::Unexpected(format!(
                 "{} answers {status}, but not as {} does; is that the right address? ({} says where it is)",
-                self.base, self.service, self.variable
+                without_account(&self.base),
+                self.service,
+                self.variable
             )),
         })
     }
 
+    fn failed(&self, error: &reqwest::Error) -> CallError {
+        CallError::transport(error, self.service, self.variable, &without_account(&self.base))
+    }
+
     async fn answer(&self, response: Response) -> Result<Answer, CallError> {
-        let body = response
-            .text()
-            .await
-            .map_err(|error| CallError::transport(&error, self.service, self.variable, &self.base))?;
+        let body = response.text().await.map_err(|error| self.failed(&error))?;
         Ok(Answer { body })
     }
 }
@@ -308,9 +310,23 @@ fn address(variable: &str, base: &str) -> Result<String, Usage> {
     }
 }
 
+/// An address as messages may tell it: without a user and a password, which it may hold.
+fn without_account(base: &str) -> String {
+    let Ok(mut url) = Url::parse(base) else { return base.to_owned() };
+    // neither fails where there is a host, which an address has
+    let _ = (url.set_username(""), url.set_password(None));
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_tell_no_password() {
+        assert_eq!(without_account("http://ada:secret@host:1/a"), "http://host:1/a");
+        assert_eq!(without_account("http://127.0.0.1:8080"), "http://127.0.0.1:8080");
+    }
 
     #[test]
     fn only_addresses_are_taken() {

@@ -132,19 +132,26 @@ async fn status(order: Uuid, clients: &Services) -> Option<String> {
     answer.read().ok().map(|order: Order| order.status)
 }
 
-/// Asks each consumer of each event whether it has handled it. An order has a handful of events.
-async fn with_deliveries(mut items: Vec<Item>, clients: &Services, silent: &Silent) -> Vec<Item> {
-    for item in &mut items {
-        let Some(event_id) = item.told.event_id else { continue };
-        for consumer in item.consumers() {
-            let client = clients.iter().find(|(service, _)| service == consumer).map(|(_, client)| client);
-            let is_silent = silent.iter().any(|(name, _)| *name == consumer.name());
-            let Some(client) = client.filter(|_| !is_silent) else { continue };
-            let inbox = client.get(&format!("/v1/ops/inbox/{event_id}"), &[]).await;
-            if let Ok(inbox) = inbox.and_then(|answer| answer.read::<Inbox>()) {
-                item.deliveries.push(Delivery { consumer: *consumer, state: inbox.state });
-            }
+/// Asks each consumer of each event whether it has handled it, all at once. An order has a handful of events.
+async fn with_deliveries(items: Vec<Item>, clients: &Services, silent: &Silent) -> Vec<Item> {
+    let told = items.into_iter().map(|mut item| async move {
+        if let Some(event_id) = &item.told.event_id {
+            let asked = item.consumers().iter().map(|consumer| delivery(event_id, *consumer, clients, silent));
+            let found = join_all(asked).await;
+            item.deliveries.extend(found.into_iter().flatten());
         }
+        item
+    });
+    join_all(told).await
+}
+
+/// What a consumer has made of an event; nothing where it does not say.
+async fn delivery(event_id: &Uuid, consumer: Service, clients: &Services, silent: &Silent) -> Option<Delivery> {
+    let client = clients.iter().find(|(service, _)| *service == consumer).map(|(_, client)| client)?;
+    if silent.iter().any(|(name, _)| *name == consumer.name()) {
+        return None;
     }
-    items
+    let answer = client.get(&format!("/v1/ops/inbox/{event_id}"), &[]).await.ok()?;
+    let inbox: Inbox = answer.read().ok()?;
+    Some(Delivery { consumer, state: inbox.state })
 }

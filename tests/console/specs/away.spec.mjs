@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { accessible, picture, visit } from '../browser.mjs';
+import { accessible, answers, picture, visit } from '../browser.mjs';
 
-const AWAY = ['status of 502'];
+const AWAY = [answers(502, /s\/inventory\/v1\/.+/)];
 
 test('the first screen names the service that was stopped, and what that means', () =>
   visit('/', async (page) => {

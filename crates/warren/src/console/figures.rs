@@ -54,12 +54,11 @@ struct Readiness {
 const NOT_COUNTED: [&str; 4] = ["/metrics", "/readyz", "/livez", "/v1/orders/{id}/stream"];
 
 impl Figures {
-    /// Reads both answers.
-    pub(super) fn read(metrics: &str, readiness: &str) -> Self {
-        let mut figures = Self::default();
-        if let Ok(readiness) = serde_json::from_str::<Readiness>(readiness) {
-            figures.not_ready = readiness.checks.into_iter().filter(|(_, state)| state != "ok").collect();
-        }
+    /// Reads both answers; nothing where the second is none of a service.
+    pub(super) fn read(metrics: &str, readiness: &str) -> Option<Self> {
+        let readiness: Readiness = serde_json::from_str(readiness).ok()?;
+        let not_ready = readiness.checks.into_iter().filter(|(_, state)| state != "ok").collect();
+        let mut figures = Self { not_ready, ..Self::default() };
         for sample in samples(metrics) {
             let label = |name: &str| sample.label(name).unwrap_or_default().to_owned();
             let value = sample.value;
@@ -83,7 +82,7 @@ impl Figures {
                 _ => {}
             }
         }
-        figures
+        Some(figures)
     }
 
     fn request(&mut self, sample: &super::exposition::Sample<'_>) {
@@ -132,7 +131,7 @@ mod tests {
             warren_messages_processed_total{queue=\"order\",event=\"a.b\",outcome=\"retry\"} 1\n\
             warren_queue_consumers{queue=\"order\"} 1\nwarren_audit_drift{check=\"ledger\"} 1\n";
         let ready = r#"{"status": "unready", "checks": {"broker": "connecting", "database": "ok"}}"#;
-        let figures = Figures::read(metrics, ready);
+        let figures = Figures::read(metrics, ready).unwrap();
         assert_eq!((figures.placed, figures.failures, figures.requests.count()), (7.0, 2.0, 9.0));
         assert_eq!((figures.orders["pending"], figures.breakers["publish"], figures.drift["ledger"]), (3.0, 2.0, 1.0));
         assert_eq!((figures.outcome("retry"), figures.handled(), figures.consumers), (1.0, 5.0, Some(1.0)));

@@ -1,6 +1,7 @@
 //! Replays and other actions on dead letters that are under way, and the last few that were.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -62,13 +63,34 @@ impl Run {
     }
 }
 
+/// A run in the hands of whoever does it. Dropped before its end, by a panic, it ends all the same: else nobody could begin
+/// another until the console is started anew.
+#[derive(Debug)]
+pub(super) struct UnderWay(Arc<Run>);
+
+impl Deref for UnderWay {
+    type Target = Run;
+
+    fn deref(&self) -> &Run {
+        &self.0
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if self.is_under_way() {
+            self.end(Err(anyhow::anyhow!("it broke off; what was done until then stays done")));
+        }
+    }
+}
+
 /// All of them, newest first.
 #[derive(Debug, Default)]
 pub(super) struct Runs(Mutex<VecDeque<Arc<Run>>>);
 
 impl Runs {
     /// Begins one, unless another is under way: they would wait for each other's letters.
-    pub(super) fn begin(&self, action: &'static str, by: String, about: Value) -> Option<Arc<Run>> {
+    pub(super) fn begin(&self, action: &'static str, by: String, about: Value) -> Option<UnderWay> {
         let mut runs = self.lock();
         if runs.iter().any(|run| run.is_under_way()) {
             return None;
@@ -77,7 +99,7 @@ impl Runs {
         let run = Arc::new(Run { action, by, about, started_at, progress, ended: Mutex::default() });
         runs.push_front(Arc::clone(&run));
         runs.truncate(MOST);
-        Some(run)
+        Some(UnderWay(run))
     }
 
     /// Whether one is under way.
@@ -118,5 +140,20 @@ mod tests {
         let failed = runs.begin("edit", "ada".to_owned(), json!(null)).unwrap();
         failed.end(Err(anyhow::anyhow!("no such letter")));
         assert_eq!(runs.find(failed.progress.run()).unwrap().value()["ended"]["error"], "no such letter");
+    }
+
+    #[tokio::test]
+    async fn one_whose_doer_panics_has_ended() {
+        let runs = Runs::default();
+        let run = runs.begin("replay", "ada".to_owned(), json!(null)).unwrap();
+        let name = run.progress.run().to_owned();
+        let doer = tokio::spawn(async move {
+            assert!(run.value()["by"] == "nobody", "a mistake");
+            run.end(Ok(json!({})));
+        });
+        assert!(doer.await.is_err() && !runs.is_busy());
+        let why = runs.find(&name).unwrap().value()["ended"]["error"].clone();
+        assert!(why.as_str().unwrap().starts_with("it broke off"), "{why}");
+        assert!(runs.begin("replay", "bob".to_owned(), json!(null)).is_some());
     }
 }

@@ -1,18 +1,24 @@
 //! The routes, and the loop that accepts connections.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router, middleware};
+use http_body_util::LengthLimitError;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 
 use super::problem::Problem;
@@ -20,6 +26,9 @@ use super::{Shared, api, assets, forward, guard};
 
 /// How long a caller may take for the head of a request, and how long a connection may idle between two.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a caller may take for the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Open connections: a browser has a handful.
 const MAX_CONNECTIONS: usize = 256;
@@ -63,6 +72,7 @@ pub(super) fn routes(console: Shared) -> Router {
         .route("/web/{*file}", get(assets::file))
         .fallback(get(assets::page))
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn(whole_body))
         .layer(middleware::from_fn_with_state(guard::state(&console), guard::run))
         .with_state(console)
 }
@@ -75,12 +85,11 @@ pub(super) async fn serve(listener: TcpListener, console: Shared, stopped: impl 
     protocol.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(64 * 1024);
     let mut stopped = std::pin::pin!(stopped);
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
         let accepted = tokio::select! {
             () = &mut stopped => break,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &slots) => accepted,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, slot)) = accepted else {
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
@@ -95,6 +104,37 @@ pub(super) async fn serve(listener: TcpListener, console: Shared, stopped: impl 
     }
     // live streams end with their connections
     let _ = timeout(DRAIN, graceful.shutdown()).await;
+}
+
+/// The next connection, once there is a slot for it.
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> anyhow::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, slot))
+}
+
+/// Reads the body before anything else is done with the request, so that no caller can hold a connection by not sending it.
+async fn whole_body(request: Request, next: Next) -> Response {
+    let (head, body) = request.into_parts();
+    match read(body, BODY_TIMEOUT).await {
+        Ok(body) => next.run(Request::from_parts(head, Body::from(body))).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn read(body: Body, within: Duration) -> Result<Bytes, Problem> {
+    match timeout(within, to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(error)) if error.source().is_some_and(|cause| cause.is::<LengthLimitError>()) => {
+            let detail = format!("The body is longer than {MAX_BODY} bytes.");
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "Too large", detail))
+        }
+        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "bad-body", "No body", "The body broke off.")),
+        Err(_) => {
+            let detail = "The body did not come in time.";
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body-too-slow", "Too slow", detail))
+        }
+    }
 }
 
 #[cfg(test)]

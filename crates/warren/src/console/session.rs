@@ -3,6 +3,8 @@
 //! The console verifies no signatures. Whether a token is good, and whether it is an operator's, is what the services say
 //! when they are asked with it; what it says of itself (its subject, its scopes) is believed after that.
 
+mod ask;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,9 +15,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use contracts::event::Service;
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use reqwest::Method;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -23,6 +22,7 @@ use super::problem::Problem;
 use super::{Console, PATIENCE};
 use crate::client::{Client, Services};
 use crate::dlq::desk::Clients;
+use ask::ask;
 
 /// How many may be signed in. Beyond that, whoever was away for longest is signed out.
 const MOST: usize = 500;
@@ -32,13 +32,6 @@ const IDLE: Duration = Duration::from_hours(12);
 
 /// For how long an answer of the services is believed.
 const BELIEVED: Duration = Duration::from_secs(15);
-
-/// How long a service may take to say whether a token is good.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// A route that every service has, and with which no event is meant: whoever may not ask it is told so before anything else
-/// about the request is looked at, and whoever may is told that this is no event's id. No database is asked.
-const QUESTION: &str = "/v1/ops/inbox/who-am-i";
 
 /// Somebody who is signed in.
 #[derive(Debug)]
@@ -74,7 +67,7 @@ pub(super) enum Standing {
     },
     /// It is not, for this reason.
     Bad(String),
-    /// Nobody can tell: no service answers.
+    /// Nobody can tell: no service answers as one does.
     Unknown,
 }
 
@@ -181,33 +174,6 @@ impl Clients for Called {
         let (_, client) = found.ok_or_else(|| anyhow::anyhow!("{service} is not known here"))?;
         Ok(client.called_with(client.bearer().map(str::to_owned))?.with_patience(PATIENCE))
     }
-}
-
-/// Asks all services at once. One that accepts the token is enough, since all have the same keys.
-async fn ask(services: &Services) -> Standing {
-    let asked = services.iter().map(|(_, client)| async move {
-        let answer = client.request(Method::GET, QUESTION).timeout(ANSWER_TIMEOUT).send().await.ok()?;
-        let status = answer.status();
-        Some(match status {
-            StatusCode::FORBIDDEN => Standing::Good { ops: false },
-            StatusCode::UNAUTHORIZED => {
-                let problem: serde_json::Value = answer.json().await.unwrap_or_default();
-                Standing::Bad(problem["detail"].as_str().unwrap_or("The services do not accept it.").to_owned())
-            }
-            StatusCode::OK | StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => Standing::Good { ops: true },
-            _ => return None,
-        })
-    });
-    let mut asked: FuturesUnordered<_> = asked.collect();
-    let mut verdict = Standing::Unknown;
-    while let Some(told) = asked.next().await {
-        match told {
-            Some(good @ Standing::Good { .. }) => return good,
-            Some(bad) => verdict = bad,
-            None => {}
-        }
-    }
-    verdict
 }
 
 /// All who are signed in.

@@ -223,8 +223,8 @@ pub(in crate::console) async fn log(State(console): State<Shared>, headers: Head
 /// Begins an action on behalf of whoever is signed in, and answers with how far it is.
 fn begin(console: &Shared, session: &Session, about: Value, action: Action) -> Result<Response, Problem> {
     let (urls, name) = (urls(console)?.clone(), session.claims.subject());
-    let run = console.runs.begin(action.name(), name.clone(), about).ok_or_else(busy)?;
     let clients = Called(session.services(&console.services)?);
+    let run = console.runs.begin(action.name(), name.clone(), about).ok_or_else(busy)?;
     let (value, operator) = (run.value(), Operator { name, via: Some(DOOR) });
     tokio::spawn(async move {
         let desk = Desk { urls, clients: &clients, operator, progress: &run.progress };

@@ -38,8 +38,7 @@ pub(in crate::console) async fn sign_in(
     headers: HeaderMap,
     Json(SignIn { token }): Json<SignIn>,
 ) -> Result<Response, Problem> {
-    // pasted with the name of its variable, or from a header
-    let token = token.trim().trim_start_matches("Bearer ").trim().to_owned();
+    let token = bare(&token).to_owned();
     let session = Session::of((!token.is_empty()).then_some(token.clone()))?;
     let standing = session.standing(&console.services).await?;
     match &standing {
@@ -64,6 +63,14 @@ pub(in crate::console) async fn sign_out(State(console): State<Shared>, headers:
     (StatusCode::NO_CONTENT, AppendHeaders([(SET_COOKIE, cookie)])).into_response()
 }
 
+/// The token alone: it may be pasted as a line of a shell, `export WARREN_TOKEN='…'`, or from a header.
+fn bare(pasted: &str) -> &str {
+    let text = pasted.trim();
+    let text = text.strip_prefix("export ").unwrap_or(text).trim_start();
+    let text = text.strip_prefix("WARREN_TOKEN=").unwrap_or(text).trim_matches(['"', '\'']);
+    text.strip_prefix("Bearer ").unwrap_or(text).trim()
+}
+
 fn told(console: &Shared, session: &Session, standing: &Standing) -> Value {
     let claims = &session.claims;
     let expires_at = claims.expires_at().map(|end| end.to_rfc3339_opts(SecondsFormat::Secs, true));
@@ -78,4 +85,24 @@ fn told(console: &Shared, session: &Session, standing: &Standing) -> Value {
         "provider": console.provider.is_some(),
         "version": env!("CARGO_PKG_VERSION"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_may_be_pasted_with_what_stands_around_it() {
+        for pasted in [
+            "a.b.c",
+            " a.b.c\n",
+            "Bearer a.b.c",
+            "WARREN_TOKEN=a.b.c",
+            "export WARREN_TOKEN='a.b.c'\n",
+            "WARREN_TOKEN=\"a.b.c\"",
+        ] {
+            assert_eq!(bare(pasted), "a.b.c", "{pasted}");
+        }
+        assert_eq!((bare(""), bare("  ")), ("", ""));
+    }
 }

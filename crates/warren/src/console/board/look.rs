@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use messaging::inspect::{self, Watch};
 use messaging::settings::AmqpUrls;
 use messaging::topology::Topology;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::{EVERY, Look, Looked, Plan};
@@ -54,17 +54,37 @@ pub(in crate::console) async fn keep(console: Shared, plan: Plan) {
 }
 
 async fn look(client: &Client) -> Looked {
-    let get = async |path: &str| {
-        let answer = client.request(Method::GET, path).timeout(ANSWER_TIMEOUT).send().await?;
-        answer.text().await
-    };
-    match tokio::join!(get("/metrics"), get("/readyz")) {
-        (Ok(metrics), Ok(readiness)) => Looked::Answers(Box::new(Figures::read(&metrics, &readiness))),
-        (Err(error), _) | (_, Err(error)) => {
-            let why = if error.is_timeout() { "no answer in time".to_owned() } else { root_cause(&error) };
-            Looked::Silent(format!("{}: {why}", client.base()))
-        }
+    let metrics = fetch(client, "/metrics", &[StatusCode::OK]);
+    let readiness = fetch(client, "/readyz", &[StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE]);
+    match tokio::join!(metrics, readiness) {
+        (Ok((_, metrics)), Ok((status, readiness))) => match Figures::read(&metrics, &readiness) {
+            Some(figures) => Looked::Answers(Box::new(figures)),
+            None => Looked::Silent(strange(status)),
+        },
+        (Err(why), _) | (_, Err(why)) => Looked::Silent(why),
     }
+}
+
+/// An answer with one of those statuses; else why there is none, in words for everybody who is signed in: without the
+/// address, which may hold a password.
+async fn fetch(client: &Client, path: &str, expected: &[StatusCode]) -> Result<(StatusCode, String), String> {
+    let asked = async {
+        let answer = client.request(Method::GET, path).timeout(ANSWER_TIMEOUT).send().await?;
+        let status = answer.status();
+        // a page of something else may be long
+        let body = if expected.contains(&status) { Some(answer.text().await?) } else { None };
+        Ok((status, body))
+    };
+    let failed = |error: reqwest::Error| {
+        if error.is_timeout() { "no answer in time".to_owned() } else { root_cause(&error.without_url()) }
+    };
+    let (status, body) = asked.await.map_err(failed)?;
+    body.map(|body| (status, body)).ok_or_else(|| strange(status))
+}
+
+/// What is to be said of a proxy's page, or of another program.
+fn strange(status: StatusCode) -> String {
+    format!("answers {}, not as a service does", status.as_u16())
 }
 
 /// Counts over one connection, and over a new one after each error.
@@ -91,11 +111,17 @@ async fn compare_bindings(console: &Shared, url: &str, urls: &AmqpUrls, topology
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        // where it does not answer, what AMQP says of the broker is told
-        let Ok(found) = management::read(url, &account).await else { continue };
+        // where it does not answer, what AMQP says of the broker is told, and nothing that may be mended by now
+        let Ok(found) = management::read(url, &account).await else {
+            console.board.differ(Vec::new());
+            continue;
+        };
         let wrong = compare(topology, &found).into_iter().filter(|difference| difference.problem != Problem::LeftOver);
         let told = wrong
             .map(|difference| format!("{} {} is {}", difference.what, difference.name, difference.problem.as_str()));
         console.board.differ(told.collect());
     }
 }
+
+#[cfg(test)]
+mod tests;

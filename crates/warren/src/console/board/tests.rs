@@ -7,7 +7,7 @@ fn figures(placed: u32, pending: u32) -> Looked {
          warren_outbox_pending {pending}\nwarren_queue_messages{{queue=\"order\",state=\"ready\"}} {pending}\n\
          warren_messages_processed_total{{queue=\"order\",event=\"a.b\",outcome=\"done\"}} {placed}\n"
     );
-    Looked::Answers(Box::new(Figures::read(&metrics, r#"{"checks": {}}"#)))
+    Looked::Answers(Box::new(Figures::read(&metrics, r#"{"checks": {}}"#).unwrap()))
 }
 
 fn look(placed: u32, queued: Option<u32>) -> Look {

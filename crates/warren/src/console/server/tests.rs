@@ -1,20 +1,26 @@
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::http::Method;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, ORIGIN, SET_COOKIE};
-use axum::http::{Method, Request, Response};
 use contracts::event::Service;
+use futures_util::stream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::oneshot;
 use tower::util::ServiceExt;
 
 use super::*;
 use crate::client::Client;
 use crate::console::{Console, board, runs, session};
 
-/// A console whose services are all away.
+/// The routes of a console whose services are all away.
 fn console() -> Router {
+    routes(lonely())
+}
+
+fn lonely() -> Shared {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let away = |service: Service| (service, Client::new(service.name(), "URL", "http://127.0.0.1:9", None).unwrap());
-    routes(Arc::new(Console {
+    Arc::new(Console {
         services: Service::ALL.into_iter().map(away).collect(),
         broker: None,
         hosts: Vec::new(),
@@ -22,7 +28,7 @@ fn console() -> Router {
         board: board::Board::default(),
         runs: runs::Runs::default(),
         provider: None,
-    }))
+    })
 }
 
 async fn ask(router: &Router, method: Method, path: &str, cookie: &str, body: &str) -> Response<Body> {
@@ -85,4 +91,28 @@ async fn bodies_are_limited_and_checked() {
         let status = ask(&router, Method::POST, "/api/session", "", wrong).await.status();
         assert!(status.is_client_error(), "{wrong}: {status}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let never = Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>());
+    let answer = read(never, Duration::from_millis(10)).await.unwrap_err().into_response();
+    assert_eq!(answer.status(), 408);
+}
+
+#[tokio::test]
+async fn it_stops_although_every_connection_is_taken() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(serve(listener, lonely(), async { drop(stopped.await) }));
+    let mut callers = Vec::new();
+    for _ in 0..MAX_CONNECTIONS {
+        let mut caller = TcpStream::connect(address).await.unwrap();
+        caller.write_all(b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").await.unwrap();
+        assert!(caller.read(&mut [0; 1024]).await.unwrap() > 0);
+        callers.push(caller);
+    }
+    stop.send(()).unwrap();
+    timeout(DRAIN * 4, served).await.expect("it goes on").unwrap();
 }

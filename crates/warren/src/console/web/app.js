@@ -95,16 +95,27 @@ function navigate(address, { replace = false, focus = false } = {}) {
   show(url, focus);
 }
 
+/// The page of a path, with the parts of the path that it is about; none where there is no such page.
+function page(pathname) {
+  const found = PAGES.find(([pattern]) => pattern.test(pathname));
+  try {
+    return { found, path: found ? pathname.match(found[0]).slice(1).map(decodeURIComponent) : [] };
+  } catch {
+    // such as %zz, which stands for nothing
+    return { path: [] };
+  }
+}
+
 function show(url, focus) {
   view?.end();
-  const found = PAGES.find(([pattern]) => pattern.test(url.pathname));
+  const { found, path } = page(url.pathname);
   const main = h('main', { id: 'main', tabindex: '-1' }, waiting());
   const title = found?.[2] ?? 'Not found';
   document.title = `${title} · Warren`;
   draw(app);
   app.append(h('div', { class: 'frame' }, h('header', { class: 'side' }), main));
   frame(url.pathname);
-  view = new View(main, { session, feed, navigate, path: found ? url.pathname.match(found[0]).slice(1).map(decodeURIComponent) : [], query: url.searchParams });
+  view = new View(main, { session, feed, navigate, path, query: url.searchParams });
   if (found) found[1](view);
   else draw(main, h('div', { class: 'empty' }, icon('burrow'), h('h1', null, 'Nothing is here'), h('p', null, h('a', { href: '/' }, 'Back to the overview'))));
   if (focus) main.focus({ preventScroll: true });

@@ -8,6 +8,8 @@ export class Feed {
   #listeners = new Set();
   #timer;
   #since = 0;
+  /// Which of the loops is the one: whatever an earlier one fetches comes too late.
+  #loop = 0;
   now;
   ok = true;
   range = 'minutes';
@@ -21,6 +23,7 @@ export class Feed {
   stop() {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#loop += 1;
     this.now = undefined;
     this.ok = true;
   }
@@ -30,7 +33,8 @@ export class Feed {
     this.range = range;
     this.history = { at: [] };
     this.#since = 0;
-    this.#look();
+    this.#loop += 1;
+    this.#look(this.#loop);
   }
 
   /// Calls back after each look, until what is returned is called.
@@ -39,21 +43,21 @@ export class Feed {
     return () => this.#listeners.delete(act);
   }
 
-  async #look() {
+  async #look(loop) {
     clearTimeout(this.#timer);
     const range = this.range;
     try {
       const now = await get(`overview?range=${range}&since=${this.#since}`);
-      if (range !== this.range) return;
+      if (loop !== this.#loop) return;
       this.#add(now.history, MOST[range]);
       this.now = now;
       this.ok = true;
     } catch (error) {
-      if (error.status === 401) return;
+      if (error.status === 401 || loop !== this.#loop) return;
       this.ok = false;
     }
     this.#listeners.forEach((act) => act());
-    this.#timer = setTimeout(() => this.#look(), document.hidden ? 10000 : 2000);
+    this.#timer = setTimeout(() => this.#look(loop), document.hidden ? 10000 : 2000);
   }
 
   #add(news, most) {

@@ -36,15 +36,21 @@ export class View {
     });
   }
 
-  /// Does something now, and again and again while the page is looked at; the next time begins after the end of this.
+  /// Does something now, and again and again while the page is looked at; the next time begins after the end of this. Called
+  /// while it is being done, it is done once more: what was fetched until then may be older than the reason for the call.
   every(milliseconds, act) {
     let timer;
     let running = false;
+    let wanted = false;
     const run = async () => {
       clearTimeout(timer);
+      wanted = true;
       if (running || this.signal.aborted) return;
       running = true;
-      if (!document.hidden) await act().catch(() => {});
+      while (wanted && !this.signal.aborted) {
+        wanted = false;
+        if (!document.hidden) await act().catch(() => {});
+      }
       running = false;
       if (!this.signal.aborted) timer = setTimeout(run, milliseconds);
     };

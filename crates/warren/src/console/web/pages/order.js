@@ -20,11 +20,7 @@ export function order(view) {
   ]);
   const again = view.every(4000, load);
 
-  // each event of the order is a reason to look at once
-  const stream = new EventSource(`/api/s/order/v1/orders/${path}/stream`);
-  for (const type of ['order.created', 'order.reserved', 'order.confirmed', 'order.cancelled', 'payment.completed', 'payment.failed', 'payment.refunded']) stream.addEventListener(type, () => again());
-  stream.onerror = () => stream.readyState === EventSource.CONNECTING || stream.close();
-  view.finally(() => stream.close());
+  watch(view, path, again);
 
   const choose = async (version) => {
     state.version = version;
@@ -92,6 +88,26 @@ export function order(view) {
       h('div', { class: 'cards three' }, aside(state, now, view)),
     ];
   });
+}
+
+/// Each event of the order is a reason to look at once. A browser has six connections to a host, all its windows together, and
+/// a stream takes one of them: it is closed where nobody looks. After the order was cancelled only a refund comes, for which
+/// looking by the clock is enough.
+function watch(view, path, look) {
+  let stream;
+  let ended = false;
+  const close = () => { stream?.close(); stream = undefined; };
+  const follow = () => {
+    if (document.hidden || ended) return close();
+    if (stream) return;
+    stream = new EventSource(`/api/s/order/v1/orders/${path}/stream`);
+    for (const type of ['order.created', 'order.reserved', 'order.confirmed', 'payment.completed', 'payment.failed', 'payment.refunded']) stream.addEventListener(type, () => look());
+    stream.addEventListener('order.cancelled', () => { ended = true; close(); look(); });
+    stream.onerror = ({ target }) => target.readyState === EventSource.CONNECTING || target.close();
+  };
+  document.addEventListener('visibilitychange', follow);
+  view.finally(() => { document.removeEventListener('visibilitychange', follow); ended = true; close(); });
+  follow();
 }
 
 function open({ trace: { value } }) {

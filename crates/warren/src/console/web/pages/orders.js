@@ -49,9 +49,12 @@ export function orders(view) {
     try {
       await get(`s/order/v1/orders/${text}`, { signal: view.signal });
       view.navigate(`/orders/${text}`, { focus: true });
-    } catch {
+    } catch (error) {
+      if (error.name === 'AbortError') return;
       // no order: then a customer, whose orders are shown
-      go({ customer_id: text });
+      if (error.status === 404) return go({ customer_id: text });
+      state.note = error.message;
+      view.redraw();
     }
   };
 
