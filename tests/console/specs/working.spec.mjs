@@ -46,7 +46,7 @@ for (const [look, viewport, colours, withAxe] of LOOKS) {
         overview: ['/', 'Overview'], orders: ['/orders', 'Orders'], stuck: ['/orders?view=stuck', 'Orders'], order: [`/orders/${order}`, 'Order'],
         dead: ['/dead-letters', 'Dead letters'], journal: ['/dead-letters?tab=log', 'Dead letters'],
         stock: ['/stock', 'Stock'], product: ['/stock/carrot-1kg', /carrot/i], mails: ['/mails', 'Mails'],
-        catalogue: ['/catalogue', 'Catalogue'], event: ['/catalogue/order.created', 'order.created'], try: ['/try', 'Try it'], runbook: ['/runbooks/dead-letters', 'DeadLetters'], runbooks: ['/runbooks/README', /./], nothing: ['/no/such/page', 'Nothing is here'],
+        catalogue: ['/catalogue', 'Catalogue'], event: ['/catalogue/order.created', 'order.created'], try: ['/try', 'Try it'], runbook: ['/runbooks/dead-letters', 'DeadLetters'], runbooks: ['/runbooks/README', /./], nothing: ['/no/such/page', 'Nothing is here'], garbled: ['/orders/%zz', 'Nothing is here'],
       };
       for (const [name, [address, heading]] of Object.entries(pages)) {
         await page.goto(address);
