@@ -38,6 +38,10 @@ const QUEUE: usize = 1024;
 /// Batches under way at the same time: while one waits for the disk, another is prepared.
 const CLERKS: usize = 2;
 
+/// From so many on a batch is large enough that the next one is better for waiting until it is done: who arrives meanwhile
+/// shares fewer statements and commits.
+const CROWD: usize = 8;
+
 /// A valid wish for an order.
 #[derive(Debug, Clone)]
 pub struct Wish {
@@ -89,9 +93,11 @@ impl Desk {
 async fn work(database: Database, queue: Arc<Mutex<mpsc::Receiver<(Wish, Reply)>>>) {
     loop {
         let mut batch = Vec::with_capacity(MOST_TOGETHER);
-        if queue.lock().await.recv_many(&mut batch, MOST_TOGETHER).await == 0 {
+        let mut queue = queue.lock().await;
+        if queue.recv_many(&mut batch, MOST_TOGETHER).await == 0 {
             return;
         }
+        let _others_wait = (batch.len() >= CROWD).then_some(queue);
         let (wishes, replies): (Vec<Wish>, Vec<Reply>) = batch.into_iter().unzip();
         for (reply, answer) in replies.into_iter().zip(answer_all(&database, &wishes).await) {
             // a caller that went away does not undo its order
