@@ -9,7 +9,7 @@ use email::drift::Books;
 use email::outgoing::Outgoing;
 use email::templates::Templates;
 use email::transport::Transport;
-use email::workers::sender::{self, Mails, Sender};
+use email::workers::sender::{self, Mails, Sender, Tray};
 use email::{MIGRATIONS, handlers, http};
 use messaging::breaker::Breaker;
 use messaging::follower;
@@ -66,7 +66,8 @@ async fn run(config: Config) -> ExitCode {
     let breakers = messaging_metrics.clone();
     health.show_breakers(move || breakers.breakers());
     let wake = Arc::new(Notify::new());
-    let outgoing = Outgoing::new(config.mail.email_from.email.domain(), Arc::clone(&wake));
+    let tray = Tray::default();
+    let outgoing = Outgoing::new(config.mail.email_from.email.domain(), Arc::clone(&wake), tray.clone());
     let templates = Arc::new(Templates::new(config.mail.shop()));
     let operators = config.mail.email_ops;
 
@@ -77,6 +78,7 @@ async fn run(config: Config) -> ExitCode {
         from: config.mail.email_from,
         operators: operators.clone(),
         wake,
+        tray,
         breaker: Breaker::new("smtp", &messaging_metrics),
         mails: metrics.register(Mails::register),
     });

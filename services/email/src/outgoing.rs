@@ -12,12 +12,14 @@ use tracing::info;
 
 use crate::mail::{Content, message_id};
 use crate::store::{self, NewMail};
+use crate::workers::sender::Tray;
 
 /// Queues mails in the transaction of the event that sets them off, and wakes the sender when it has committed.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     domain: Arc<str>,
     sender: Arc<Notify>,
+    tray: Tray,
 }
 
 /// A mail that an event sets off.
@@ -60,9 +62,10 @@ impl<'a> Draft<'a> {
 }
 
 impl Outgoing {
-    /// `domain` is that of the sender's address, for the `Message-ID`; `sender` is what wakes the sender.
-    pub fn new(domain: &str, sender: Arc<Notify>) -> Self {
-        Self { domain: domain.into(), sender }
+    /// `domain` is that of the sender's address, for the `Message-ID`; `sender` is what wakes the sender, and `tray` is where it
+    /// takes mails that are claimed for it.
+    pub fn new(domain: &str, sender: Arc<Notify>, tray: Tray) -> Self {
+        Self { domain: domain.into(), sender, tray }
     }
 
     /// Queues mails.
@@ -80,8 +83,16 @@ impl Outgoing {
             info!(order_id, correlation_id = mail.correlation_id, event, template = mail.template, "mail queued");
             mails.push(mail);
         }
-        store::queue(tx, mails).await?;
-        self.wake_sender(tx);
+        match self.tray.promise(mails.len()) {
+            Some(promise) => {
+                let claimed = store::queue(tx, mails, Some(promise.sender())).await?;
+                promise.keep(tx, claimed);
+            }
+            None => {
+                store::queue(tx, mails, None).await?;
+                self.wake_sender(tx);
+            }
+        }
         Ok(())
     }
 

@@ -5,8 +5,13 @@ pub mod books;
 pub mod delivery;
 pub mod log;
 
+use std::collections::HashMap;
+
+use contracts::values::OrderId;
 use sqlx::PgConnection;
 use uuid::Uuid;
+
+use delivery::Claimed;
 
 /// A customer as an event described them.
 #[derive(Debug, Clone)]
@@ -80,31 +85,23 @@ pub async fn note_recipients(conn: &mut PgConnection, recipients: Vec<Recipient>
     Ok(())
 }
 
-/// Queues mails, each once per event and template. One whose customer is not known yet waits for them.
+/// Queues mails, each once per event and template. One whose customer is not known yet waits for them. The others are claimed
+/// at once for the sender of that number, if there is one, and returned.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn queue(conn: &mut PgConnection, mails: Vec<NewMail>) -> sqlx::Result<()> {
-    let count = mails.len();
-    let (mut ids, mut events, mut templates) =
-        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
-    let (mut orders, mut customers, mut correlations) =
-        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
-    let (mut traces, mut message_ids, mut data) =
-        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
-    for mail in mails {
-        ids.push(Uuid::now_v7());
-        events.push(mail.event_id);
-        templates.push(mail.template);
-        orders.push(mail.order_id);
-        customers.push(mail.customer_id);
-        correlations.push(mail.correlation_id);
-        traces.push(mail.traceparent);
-        message_ids.push(mail.message_id);
-        data.push(mail.data);
-    }
-    sqlx::query!(
-        "with fresh as (
+pub async fn queue(conn: &mut PgConnection, mails: Vec<NewMail>, sender: Option<i32>) -> sqlx::Result<Vec<Claimed>> {
+    let ids: Vec<Uuid> = mails.iter().map(|_| Uuid::now_v7()).collect();
+    let events: Vec<Uuid> = mails.iter().map(|mail| mail.event_id).collect();
+    let templates: Vec<&str> = mails.iter().map(|mail| mail.template).collect();
+    let orders: Vec<Option<Uuid>> = mails.iter().map(|mail| mail.order_id).collect();
+    let customers: Vec<Option<Uuid>> = mails.iter().map(|mail| mail.customer_id).collect();
+    let correlations: Vec<&str> = mails.iter().map(|mail| mail.correlation_id.as_str()).collect();
+    let traces: Vec<Option<&str>> = mails.iter().map(|mail| mail.traceparent.as_deref()).collect();
+    let message_ids: Vec<&str> = mails.iter().map(|mail| mail.message_id.as_str()).collect();
+    let data: Vec<&str> = mails.iter().map(|mail| mail.data.as_str()).collect();
+    let claimed = sqlx::query!(
+        r#"with fresh as (
              insert into mail (id, event_id, template, order_id, customer_id, correlation_id, message_id, data, traceparent)
              select id, event_id, template, order_id, customer_id, correlation_id, message_id, data::json, traceparent
              from unnest($1::uuid[], $2::uuid[], $3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::text[], $8::text[],
@@ -112,21 +109,52 @@ pub async fn queue(conn: &mut PgConnection, mails: Vec<NewMail>) -> sqlx::Result
                   as m (id, event_id, template, order_id, customer_id, correlation_id, message_id, data, traceparent)
              on conflict (event_id, template) do nothing
              returning id, customer_id
+         ),
+         addressed as (
+             select id, name, email, case when recipient.customer_id is null then fresh.customer_id end as waits_for
+             from fresh left join recipient using (customer_id)
+         ),
+         queued as (
+             insert into delivery (mail_id, waits_for, sender, claimed_at)
+             select id, waits_for, case when waits_for is null then $10::integer end,
+                    case when waits_for is null and $10 is not null then now() end
+             from addressed
          )
-         insert into delivery (mail_id, waits_for)
-         select fresh.id, case when recipient.customer_id is null then fresh.customer_id end
-         from fresh left join recipient using (customer_id)",
+         select id as "id!", name as "name?", email as "email?" from addressed where waits_for is null and $10 is not null"#,
         &ids,
         &events,
         &templates as &[&str],
         &orders as &[Option<Uuid>],
         &customers as &[Option<Uuid>],
-        &correlations,
-        &message_ids,
-        &data,
-        &traces as &[Option<String>],
+        &correlations as &[&str],
+        &message_ids as &[&str],
+        &data as &[&str],
+        &traces as &[Option<&str>],
+        sender,
     )
-    .execute(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(())
+    let mut mails: HashMap<Uuid, NewMail> = ids.into_iter().zip(mails).collect();
+    let claimed = claimed.into_iter().filter_map(|row| Some((mails.remove(&row.id)?, row.id, row.name, row.email)));
+    Ok(claimed.map(|(mail, id, name, email)| mail.claimed(id, name, email)).collect())
+}
+
+impl NewMail {
+    /// The mail as its sender takes it.
+    fn claimed(self, id: Uuid, name: Option<String>, email: Option<String>) -> Claimed {
+        Claimed {
+            id,
+            template: self.template.to_owned(),
+            order_id: self.order_id.map(OrderId),
+            customer_id: self.customer_id,
+            correlation_id: self.correlation_id,
+            traceparent: self.traceparent,
+            message_id: self.message_id,
+            data: self.data,
+            attempts: 0,
+            in_doubt: false,
+            name,
+            email,
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::Utc;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::{Answer, Letter};
@@ -14,18 +15,23 @@ use super::{Answer, Letter};
 /// mails only. Its name is the time and a new id: a mail that is handed over twice is two files. Nothing is synced to
 /// disk: a machine that fails may lose files of its last seconds.
 #[derive(Debug)]
-pub struct Directory(PathBuf);
+pub struct Directory {
+    path: PathBuf,
+    /// One file at a time: the file system has one lock for a directory, on which several writers would only spin.
+    turn: Mutex<()>,
+}
 
 impl Directory {
     /// The directory at that path, made when it is first needed.
     pub fn new(path: PathBuf) -> Self {
-        Self(path)
+        Self { path, turn: Mutex::new(()) }
     }
 
     /// Writes the mail. Either the file is there, or the mail was not handed over.
     pub async fn hand_over(&self, letter: &Letter) -> Answer {
         let name = format!("{}-{}", Utc::now().format("%Y%m%dT%H%M%S%.6fZ"), Uuid::now_v7());
-        let (directory, message) = (self.0.clone(), letter.message.clone());
+        let (directory, message) = (self.path.clone(), letter.message.clone());
+        let _turn = self.turn.lock().await;
         match blocking(move || write(&directory, &name, message.as_bytes())).await {
             Ok(()) => Answer::Accepted,
             Err(error) => Answer::Unavailable(format!("the mail directory: {}", error.kind())),
@@ -37,7 +43,7 @@ impl Directory {
     /// # Errors
     /// Why not, in a few words.
     pub async fn check(&self) -> Result<(), String> {
-        let directory = self.0.clone();
+        let directory = self.path.clone();
         let made = blocking(move || std::fs::create_dir_all(directory)).await;
         made.map_err(|error| format!("the mail directory: {}", error.kind()))
     }

@@ -4,9 +4,12 @@
 //! records how that went in one statement. A claim that is committed means "perhaps handed over": when its sender stops
 //! before recording, the mail is in doubt, and whoever finds the claim sends it again under the same `Message-ID`.
 //!
-//! Read on in this order: `desk` (one mail), `outcome` (what its answer means), `tally` (how that is recorded), `brake`
-//! (when the server is away), `session` (how others see that this sender lives), `claims` (what becomes of the mails of
-//! one that does not).
+//! Most mails are claimed by the handler that queues them, for the sender of its own process, and come over the `tray`; the
+//! others are found in their rows.
+//!
+//! Read on in this order: `tray` (how mails come without being looked for), `desk` (one mail), `outcome` (what its answer
+//! means), `tally` (how that is recorded), `brake` (when the server is away), `session` (how others see that this sender
+//! lives), `claims` (what becomes of the mails of one that does not).
 
 mod brake;
 mod claims;
@@ -14,6 +17,7 @@ mod desk;
 mod outcome;
 mod session;
 mod tally;
+mod tray;
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
@@ -37,15 +41,17 @@ use crate::transport::Transport;
 use brake::{Admission, Brake, Gate};
 use claims::Claims;
 use desk::Desk;
-use outcome::{HandedOver, decide};
+use outcome::{HandedOver, Outcome, decide};
 use session::Session;
 pub use tally::Mails;
 use tally::Tally;
+use tray::Taken;
+pub use tray::Tray;
 
 /// How many mails are claimed at once: enough that a commit is shared by many.
 const BATCH: usize = 200;
 
-/// When so many are still under way, no more are claimed.
+/// When so many are still under way, no more are looked for.
 const LOW_WATER: usize = 50;
 
 /// How many answers are recorded together at most.
@@ -58,8 +64,11 @@ const LINGER: Duration = Duration::from_millis(5);
 /// How long a step waits for a first answer, before it looks whether there is more to claim.
 const PATIENCE: Duration = Duration::from_millis(100);
 
-/// How often an idle sender looks for mails that nobody woke it for: those that are due again.
+/// How often a sender looks for mails that nobody woke it for: those that are due again.
 const POLL: Duration = Duration::from_millis(250);
+
+/// How long after a promise was not kept its claims are looked for: a commit whose answer was lost is over by then.
+const BROKEN_PROMISE: Duration = Duration::from_secs(5);
 
 /// How long a probe without a mail may hold up a step. A server that is slower is found to be back by the next mail.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -83,8 +92,10 @@ pub struct Parts {
     pub from: Mailbox,
     /// Who gets those for the operators.
     pub operators: Option<Mailbox>,
-    /// Wakes the sender.
+    /// Wakes the sender to look for mails in their rows.
     pub wake: Arc<Notify>,
+    /// Where handlers put mails that are claimed already.
+    pub tray: Tray,
     /// The breaker in front of the mail server.
     pub breaker: Breaker,
     /// What is counted.
@@ -99,6 +110,9 @@ pub struct Sender {
     brake: Brake,
     gate: Gate,
     wake: Arc<Notify>,
+    tray: Tray,
+    /// When to look for mails in their rows: after a call for it, and now and then.
+    look_at: Instant,
     session: Option<Session>,
     number: Option<i32>,
     under_way: JoinSet<(Claimed, HandedOver)>,
@@ -120,7 +134,7 @@ pub enum Progress {
 impl Sender {
     /// A sender that has not begun.
     pub fn new(parts: Parts) -> Self {
-        let Parts { pool, transport, templates, from, operators, wake, breaker, mails } = parts;
+        let Parts { pool, transport, templates, from, operators, wake, tray, breaker, mails } = parts;
         let gate = Gate::default();
         Self {
             pool,
@@ -128,6 +142,8 @@ impl Sender {
             brake: Brake::new(breaker, gate.clone()),
             gate,
             wake,
+            tray,
+            look_at: Instant::now(),
             session: None,
             number: None,
             under_way: JoinSet::new(),
@@ -176,7 +192,13 @@ impl Sender {
         if looked {
             self.desk.transport().tidy().await;
         }
+        if self.tray.broken().is_some_and(|since| since.elapsed() > BROKEN_PROMISE) {
+            self.tray.renew();
+            delivery::disown(&mut session.conn, session.sender, &self.held()).await?;
+        }
+        let stale = self.take_from_tray();
         let until = self.claim(&mut session.conn, session.sender).await?;
+        self.give_back(stale);
         let busy = !self.under_way.is_empty();
         self.collect().await;
         self.tally.record(&mut session, &mut self.held).await?;
@@ -188,43 +210,85 @@ impl Sender {
         if let Some(session) = self.session.take() {
             return Ok(session);
         }
-        let held: Vec<Uuid> = self.held.iter().copied().collect();
-        let session = Session::open(&self.pool, self.number, &held).await?;
+        // What a new session finds claimed and does not know is given back: the tray must not bring it afterwards.
+        self.tray.renew();
+        let session = Session::open(&self.pool, self.number, &self.held()).await?;
         self.number = Some(session.sender);
         Ok(session)
     }
 
-    /// Claims what may be claimed and sets it on its way. Returns when to claim again, if nothing happens before.
-    async fn claim(&mut self, conn: &mut PgConnection, sender: i32) -> sqlx::Result<Instant> {
-        let poll = Instant::now() + POLL;
-        if self.under_way.len() > LOW_WATER {
-            return Ok(poll);
-        }
-        let (limit, is_probe) = match self.brake.admission(!self.under_way.is_empty()) {
-            Admission::Batch => (BATCH, false),
-            Admission::Probe => (1, true),
-            Admission::Nothing(until) => return Ok(until.min(poll)),
-        };
-        // Whoever called until now, called for what this claim sees.
-        let _ = self.wake.notified().now_or_never();
-        let mails = delivery::claim(conn, sender, limit).await?;
-        if is_probe && mails.is_empty() {
-            match timeout(PROBE_TIMEOUT, self.desk.transport().check()).await {
-                Ok(Ok(())) => self.brake.answered(),
-                Ok(Err(why)) => self.brake.away(&why),
-                Err(_) => self.brake.away("no answer"),
+    fn held(&self) -> Vec<Uuid> {
+        self.held.iter().copied().collect()
+    }
+
+    /// Sets on their way what handlers have claimed, and returns what may be another's by now.
+    fn take_from_tray(&mut self) -> Vec<Claimed> {
+        let taken = self.tray.take();
+        for mail in taken.good {
+            match self.brake.is_on() {
+                true => self.give_back(vec![mail]),
+                false => self.begin(mail),
             }
         }
-        let since = std::time::Instant::now();
+        taken.stale
+    }
+
+    /// Gives back mails that were certainly not begun, but for those that were claimed again by now.
+    fn give_back(&mut self, mails: Vec<Claimed>) {
         for mail in mails {
-            self.held.insert(mail.id);
-            let desk = Arc::clone(&self.desk);
-            self.under_way.spawn(async move {
-                let handed_over = AssertUnwindSafe(desk.hand_over(&mail, since)).catch_unwind().await;
-                (mail, handed_over.unwrap_or(HandedOver::Unknown))
-            });
+            if !self.held.contains(&mail.id) {
+                self.tally.add(mail, Outcome::GiveBack(Duration::ZERO));
+            }
         }
-        Ok(poll)
+    }
+
+    fn begin(&mut self, mail: Claimed) {
+        self.held.insert(mail.id);
+        let (desk, since) = (Arc::clone(&self.desk), std::time::Instant::now());
+        self.under_way.spawn(async move {
+            let handed_over = AssertUnwindSafe(desk.hand_over(&mail, since)).catch_unwind().await;
+            (mail, handed_over.unwrap_or(HandedOver::Unknown))
+        });
+    }
+
+    /// Claims what may be claimed and sets it on its way. Returns when to claim again, if nothing happens before.
+    async fn claim(&mut self, conn: &mut PgConnection, sender: i32) -> sqlx::Result<Instant> {
+        // Whoever called until now, called for what this claim sees.
+        if self.wake.notified().now_or_never().is_some() {
+            self.look_at = Instant::now();
+        }
+        if Instant::now() >= self.look_at {
+            // Mails that wait in their rows come first, so nobody overtakes them by way of the tray.
+            self.tray.close();
+            if self.under_way.len() > LOW_WATER {
+                return Ok(Instant::now() + POLL);
+            }
+            let (limit, is_probe) = match self.brake.admission(!self.under_way.is_empty()) {
+                Admission::Batch => (BATCH, false),
+                Admission::Probe => (1, true),
+                Admission::Nothing(until) => return Ok(until.min(Instant::now() + POLL)),
+            };
+            let mails = delivery::claim(conn, sender, limit).await?;
+            if is_probe && mails.is_empty() {
+                match timeout(PROBE_TIMEOUT, self.desk.transport().check()).await {
+                    Ok(Ok(())) => self.brake.answered(),
+                    Ok(Err(why)) => self.brake.away(&why),
+                    Err(_) => self.brake.away("no answer"),
+                }
+            }
+            if mails.len() < limit {
+                self.look_at = Instant::now() + POLL;
+            }
+            for mail in mails {
+                self.begin(mail);
+            }
+        }
+        let room = (BATCH + LOW_WATER).saturating_sub(self.under_way.len());
+        match self.brake.is_on() {
+            true => self.tray.close(),
+            false => self.tray.open(sender, room),
+        }
+        Ok(self.look_at)
     }
 
     /// Waits for answers: until all or many are there, others have had their chance to be recorded with the first, or
@@ -240,7 +304,14 @@ impl Sender {
                     }
                     self.take_in(ended);
                 }
-                () = self.wake.notified(), if self.under_way.len() <= LOW_WATER => return,
+                () = self.tray.moved() => {
+                    let stale = self.take_from_tray();
+                    self.give_back(stale);
+                }
+                () = self.wake.notified(), if self.under_way.len() <= LOW_WATER => {
+                    self.look_at = Instant::now();
+                    return;
+                }
                 () = sleep_until(until) => return,
             }
         }
@@ -256,10 +327,11 @@ impl Sender {
         self.tally.add(mail, outcome);
     }
 
-    async fn rest(&self, until: Instant, shutdown: &CancellationToken) {
+    async fn rest(&mut self, until: Instant, shutdown: &CancellationToken) {
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = self.wake.notified() => {}
+            () = self.wake.notified() => self.look_at = Instant::now(),
+            () = self.tray.moved() => {}
             () = sleep_until(until) => {}
         }
     }
@@ -267,7 +339,15 @@ impl Sender {
     /// Lets what is at the mail server come to its end, gives the rest back, and takes leave.
     async fn finish(mut self) {
         self.gate.shut();
-        while !self.held.is_empty() {
+        self.tray.close();
+        while !(self.held.is_empty() && self.tally.len() == 0 && self.tray.is_done()) {
+            let Taken { good, stale } = self.tray.take();
+            self.give_back([good, stale].concat());
+            if self.held.is_empty() && self.tally.len() == 0 {
+                // a handler's transaction, which ends soon
+                let _ = timeout(PATIENCE, self.tray.moved()).await;
+                continue;
+            }
             self.collect().await;
             let recorded = async {
                 let mut session = self.open().await?;

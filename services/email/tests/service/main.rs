@@ -9,4 +9,5 @@ mod sender;
 mod smtp;
 mod smtp_server;
 mod takeover;
+mod tray;
 mod world;

@@ -16,7 +16,7 @@ use email::templates::Templates;
 use email::transport::Transport;
 use email::transport::smtp::{Smtp, Timeouts};
 use email::transport::target::Target;
-use email::workers::sender::{Mails, Parts, Sender};
+use email::workers::sender::{Mails, Parts, Sender, Tray};
 use messaging::breaker::Breaker;
 use messaging::context::Context;
 use messaging::handler::{Handler, Received};
@@ -32,22 +32,34 @@ pub(crate) struct World {
     pub(crate) db: TestDatabase,
     pub(crate) outgoing: Outgoing,
     pub(crate) wake: Arc<Notify>,
+    /// The way from [`Self::outgoing`] to the one sender that is made by [`Self::sender_beside`].
+    tray: Tray,
     pub(crate) mails: Mails,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
-        let wake = Arc::new(Notify::new());
+        let (wake, tray) = (Arc::new(Notify::new()), Tray::default());
         Self {
             db: TestDatabase::create(&MIGRATIONS).await,
-            outgoing: Outgoing::new("example.com", Arc::clone(&wake)),
+            outgoing: Outgoing::new("example.com", Arc::clone(&wake), tray.clone()),
             wake,
+            tray,
             mails: Mails::register(&mut Default::default()),
         }
     }
 
-    /// A sender to `url`, with a mail server's timeouts of a second.
+    /// A sender to `url`, with a mail server's timeouts of a second. It is in another process, as it were, than the handlers.
     pub(crate) fn sender(&self, url: &str) -> Sender {
+        self.sender_with(url, Tray::default())
+    }
+
+    /// A sender to `url` in the process of the handlers.
+    pub(crate) fn sender_beside(&self, url: &str) -> Sender {
+        self.sender_with(url, self.tray.clone())
+    }
+
+    fn sender_with(&self, url: &str, tray: Tray) -> Sender {
         let second = Duration::from_secs(1);
         let transport = match url.parse().unwrap() {
             Target::Server(server) => {
@@ -63,6 +75,7 @@ impl World {
             from: "My Shop <shop@example.com>".parse().unwrap(),
             operators: Some("ops@example.com".parse().unwrap()),
             wake: Arc::clone(&self.wake),
+            tray,
             breaker: Breaker::new("smtp", &Metrics::register(&mut Default::default())),
             mails: self.mails.clone(),
         })

@@ -57,6 +57,11 @@ impl Brake {
         Self { breaker, gate, next_probe: Instant::now(), probing: false }
     }
 
+    /// Whether the server is held to be away.
+    pub(super) fn is_on(&self) -> bool {
+        self.breaker.is_open()
+    }
+
     /// What may be claimed, while `busy` says whether earlier mails are still on their way.
     pub(super) fn admission(&mut self, busy: bool) -> Admission {
         if !self.breaker.is_open() {
