@@ -229,6 +229,8 @@ pub(crate) fn settings(service: Service, caller: &impl Caller, wiring: Wiring<'_
     };
     // The output goes to a file, where the service would choose JSON; a person reads it.
     unless_set("LOG_FORMAT", "pretty".to_owned());
+    // As in the containers: see the Dockerfile.
+    unless_set("MALLOC_ARENA_MAX", "1".to_owned());
     if !chooses_authentication(caller) {
         unless_set("AUTH_HS256_SECRET", wiring.secrets.auth.clone());
     }
@@ -291,12 +293,13 @@ mod tests {
     #[test]
     fn what_the_caller_sets_is_left_to_him() {
         let nothing = BTreeMap::new();
-        assert_eq!(names(Service::Order, &nothing), ["LOG_FORMAT", "AUTH_HS256_SECRET", "PAYMENT_WEBHOOK_SECRET"]);
-        assert_eq!(names(Service::Inventory, &nothing), ["LOG_FORMAT", "AUTH_HS256_SECRET"]);
+        let made = ["LOG_FORMAT", "MALLOC_ARENA_MAX", "AUTH_HS256_SECRET", "PAYMENT_WEBHOOK_SECRET"];
+        assert_eq!(names(Service::Order, &nothing), made);
+        assert_eq!(names(Service::Inventory, &nothing), made[..3]);
         let own = BTreeMap::from([("AUTH_JWKS_FILE", "/keys"), ("PAYMENT_WEBHOOK_SECRET_FILE", "/w")]);
-        assert_eq!(names(Service::Order, &own), ["LOG_FORMAT"]);
+        assert_eq!(names(Service::Order, &own), ["LOG_FORMAT", "MALLOC_ARENA_MAX"]);
         let own = BTreeMap::from([("AUTH_DISABLED", "true"), ("SMTP_URL", "smtp://h"), ("LOG_FORMAT", "json")]);
-        assert_eq!(names(Service::Email, &own), ["EMAIL_FROM", "EMAIL_OPS"]);
+        assert_eq!(names(Service::Email, &own), ["MALLOC_ARENA_MAX", "EMAIL_FROM", "EMAIL_OPS"]);
     }
 
     #[test]
