@@ -27,10 +27,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The heartbeat, in seconds: a dead peer is noticed after twice that. RabbitMQ recommends 5 to 20.
 const HEARTBEAT_SECONDS: u16 = 10;
 
-/// The size of a frame, in bytes. lapin keeps 64 of them for each connection, so RabbitMQ's 128 KiB would cost 8 MiB of
-/// memory, twice in each service. Most events fit one frame of this size, larger ones are sent in several. RabbitMQ 4.1
-/// takes no less than 8 KiB.
-const FRAME_BYTES: u32 = 16 * 1024;
+/// The largest frame, in bytes: RabbitMQ's own default. Where it is known from the start, lapin takes its buffers of 64 frames
+/// as fresh pages, of which only those that are ever written to cost memory; else it makes them larger later, and clears
+/// all of their 8 MiB. It must not be smaller: a message whose headers do not fit one frame ends the connection.
+const FRAME_BYTES: u32 = 128 * 1024;
 
 /// The first and the longest wait before connecting again.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));

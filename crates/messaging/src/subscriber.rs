@@ -38,6 +38,9 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::fro
 /// How long a stop goes on with deliveries that are here already. A batch takes a fraction of a second.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
 
+/// The most messages of a batch that were delivered before: each is handled alone, and a stop waits for the whole batch.
+const MOST_AGAIN: usize = 20;
+
 /// The wait between two probes of the database, first and longest.
 const PROBE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -147,9 +150,13 @@ impl Subscriber {
         while let Some(arrived) = next {
             // an error and the end of the stream both mean that this consumer is gone
             deliveries.push(arrived.ok_or_else(|| Stop::Broken("consumer cancelled".to_owned()))??);
-            next = if deliveries.len() < self.batch { consumer.next().now_or_never() } else { None };
+            next = if self.has_room(&deliveries) { consumer.next().now_or_never() } else { None };
         }
         Ok(deliveries)
+    }
+
+    fn has_room(&self, batch: &[Delivery]) -> bool {
+        batch.len() < self.batch && batch.iter().filter(|delivery| delivery.redelivered).count() < MOST_AGAIN
     }
 
     /// Handles what had been delivered when the consumer was cancelled: it would come back as delivered again, each to be
@@ -158,7 +165,7 @@ impl Subscriber {
         let until = Instant::now() + DRAIN_LIMIT;
         loop {
             let mut deliveries = Vec::new();
-            while deliveries.len() < self.batch
+            while self.has_room(&deliveries)
                 && let Some(delivery) = answered(consumer.next()).await?
             {
                 deliveries.push(delivery?);

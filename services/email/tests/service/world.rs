@@ -131,8 +131,8 @@ impl World {
         self.sql("update delivery set due_at = now()").await;
     }
 
-    pub(crate) async fn sql(&self, statement: &'static str) {
-        sqlx::raw_sql(statement).execute(self.db.pool()).await.unwrap();
+    pub(crate) async fn sql(&self, statement: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(self.db.pool()).await.unwrap();
     }
 
     /// Steps until all mails have that status.
