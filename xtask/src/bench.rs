@@ -14,7 +14,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::infra::Choice;
-use crate::{interrupt, process};
+use crate::{interrupt, process, workspace};
 use figures::Figures;
 use sizes::Sizes;
 
@@ -136,7 +136,7 @@ impl Measurement {
 pub(crate) fn bench(args: &BenchArgs) -> Result<()> {
     interrupt::listen()?;
     let earlier = args.compare.as_deref().map(Figures::read).transpose()?;
-    let sizes = Sizes::of(args);
+    let sizes = Sizes::of(args, workspace::build(!args.debug)?);
     let mut figures = Figures::default();
     let mut failed = Vec::new();
     let wanted = |measurement: &&Measurement| args.only.is_empty() || args.only.contains(measurement);

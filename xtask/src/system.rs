@@ -53,7 +53,7 @@ impl System {
     /// When one of these fails; whatever was started by then is stopped again.
     pub(crate) fn start(run: &Run, options: &Options) -> Result<System> {
         let dir = run.dir();
-        let ground = Ground::lay(run, options.infra, options.release, options.life)?;
+        let ground = Ground::lay(run, options.infra, options.life, || workspace::build(options.release))?;
         let Ground { infra, bin_dir, secrets, addresses, .. } = &ground;
         let started = Service::ALL.map(|service| {
             let settings = ground.settings(service, &addresses.of[&service]);
@@ -128,15 +128,15 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    /// Builds, provides servers and migrates.
+    /// Provides servers, builds, and migrates. `build` returns the folder of the binaries.
     ///
     /// # Errors
     /// When one of these fails.
-    pub(crate) fn lay(run: &Run, infra: Choice, release: bool, life: Life) -> Result<Ground> {
+    pub(crate) fn lay(run: &Run, infra: Choice, life: Life, build: impl FnOnce() -> Result<PathBuf>) -> Result<Ground> {
         let dir = run.dir();
         // What may fail at once comes before what takes minutes.
         let mut infra = Infra::choose(dir, infra, life, &Server::ALL)?;
-        let bin_dir = workspace::build(release)?;
+        let bin_dir = build()?;
         infra.start(&Server::ALL)?;
         for service in Service::ALL {
             infra.create_database(service.name())?;

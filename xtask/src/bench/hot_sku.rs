@@ -14,12 +14,11 @@ use super::world::World;
 pub(super) fn measure(sizes: &Sizes, figures: &mut Figures) -> Result<()> {
     let mut world = World::new(sizes, Vec::new())?;
     world.load(&Load::closed("warming up", sizes.warm_up, sizes.concurrency))?;
-    let mut mailed = |skus: u32| -> Result<f64> {
-        let name = format!("{skus} skus");
-        let load = Load::closed(&name, sizes.orders, sizes.concurrency).with("--lines", 1).with("--skus", skus);
+    let mut mailed = |name: &str, skus: u32| -> Result<f64> {
+        let load = Load::closed(name, sizes.orders, sizes.concurrency).with("--lines", 1).with("--skus", skus);
         Ok(world.load(&load)?.mailed().unwrap_or(f64::NAN))
     };
-    let (many, one) = (mailed(1000)?, mailed(1)?);
+    let (many, one) = (mailed("1,000 skus", 1000)?, mailed("one sku", 1)?);
     figures.note("orders of one line among 1,000 skus", many, "/s");
     figures.note("orders for one sku", one, "/s");
     figures.judge("one sku against 1,000", one / many, "×", Goal::AtLeast(0.5));

@@ -55,6 +55,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often it is asked how far the orders are: what is measured of the time until then is not more exact.
 const POLL: Duration = Duration::from_millis(50);
 
+/// How often it is told how far they are.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+
 /// What `warren load` found.
 pub(super) struct Report(Value);
 
@@ -116,7 +119,7 @@ impl World {
     /// Waits until so many more orders are mailed and committed, as long as there are more and more of them. What is missing
     /// then is for the load's checks to tell.
     fn await_effects(&self, before: Effects, orders: u64) -> Result<()> {
-        let (mut seen, mut since) = (before, Instant::now());
+        let (mut seen, mut since, mut told) = (before, Instant::now(), Instant::now());
         loop {
             let now = self.effects();
             if now.mailed >= before.mailed + orders && now.committed >= before.committed + orders {
@@ -124,6 +127,10 @@ impl World {
             }
             if now != seen {
                 (seen, since) = (now, Instant::now());
+            }
+            if told.elapsed() > TELL_EVERY {
+                process::say(&format!("{} of {orders} are confirmed and mailed", now.mailed - before.mailed));
+                told = Instant::now();
             }
             if since.elapsed() > PATIENCE {
                 process::say("not every order was confirmed and mailed");

@@ -1,9 +1,11 @@
-//! How much of everything a run measures.
+//! What a run measures, and how much of everything.
+
+use std::path::PathBuf;
 
 use super::BenchArgs;
 use crate::infra::Choice;
 
-/// The numbers of a run.
+/// The numbers of a run, and what they are of.
 #[derive(Debug)]
 pub(super) struct Sizes {
     /// Orders at full load.
@@ -24,13 +26,13 @@ pub(super) struct Sizes {
     pub(super) reads: usize,
     /// Where the servers come from.
     pub(super) infra: Choice,
-    /// Whether to build for speed.
-    pub(super) release: bool,
+    /// The folder of the binaries: built once, so that all measurements are of the same.
+    pub(super) bin_dir: PathBuf,
 }
 
 impl Sizes {
     /// What the options ask for.
-    pub(super) fn of(args: &BenchArgs) -> Sizes {
+    pub(super) fn of(args: &BenchArgs, bin_dir: PathBuf) -> Sizes {
         let either = |usual: u32, quick: u32| if args.quick { quick } else { usual };
         Sizes {
             orders: args.orders.unwrap_or(either(20_000, 2000)),
@@ -42,7 +44,7 @@ impl Sizes {
             starts: either(7, 3) as usize,
             reads: either(1000, 200) as usize,
             infra: args.infra,
-            release: !args.debug,
+            bin_dir,
         }
     }
 }

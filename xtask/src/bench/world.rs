@@ -49,7 +49,7 @@ impl World {
     /// When something does not start.
     pub(super) fn new(sizes: &Sizes, more: Settings) -> Result<World> {
         let run = Run::temporary()?;
-        let ground = Ground::lay(&run, sizes.infra, sizes.release, Life::Throwaway)?;
+        let ground = Ground::lay(&run, sizes.infra, Life::Throwaway, || Ok(sizes.bin_dir.clone()))?;
         let token = ground.token()?;
         crate::files::make_dir(&run.dir().join("logs"))?;
         let mut world = World { running: Vec::new(), ground, token, more, run };
