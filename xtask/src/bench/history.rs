@@ -115,7 +115,7 @@ fn paths(world: &World, sizes: &Sizes) -> Result<Vec<(&'static str, Vec<String>)
     // those of the load that was last, so that the pages are full in both cases
     let customers = rows(
         "select '/v1/orders?customer_id=' || customer_id from (select id, customer_id from orders order by id desc limit 1000)
-         as newest group by customer_id order by max(id) limit 100",
+         as newest group by customer_id order by max(id::text) desc limit 100",
     )?;
     let again = |path: &str| vec![path.to_owned(); customers.len()];
     customers.first().context("there are no orders")?;
