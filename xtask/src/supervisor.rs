@@ -60,24 +60,7 @@ impl Supervisor {
     }
 
     fn spawn(&self, program: Program, settings: &Settings) -> Result<Child> {
-        use std::os::unix::process::CommandExt as _;
-        let output = files::open_log(&log(&self.dir, program))?;
-        let (binary, arguments) = program.command();
-        let mut command = Command::new(self.bin_dir.join(binary));
-        command.args(arguments);
-        for name in OVERRULED {
-            command.env_remove(name);
-        }
-        command
-            .envs(settings.iter().map(|(name, value)| (name, value)))
-            .env(process::RUN_MARK, &self.dir)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            // A Ctrl-C at the terminal is for us, who stop things in order.
-            .process_group(0)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.name()))
+        spawn(&self.dir, &self.bin_dir, program, settings)
     }
 
     /// Looks after the services once: notes which have ended, starts those that are due.
@@ -156,6 +139,31 @@ impl Drop for Supervisor {
             let _ = child.wait();
         }
     }
+}
+
+/// Starts a program for a run, in a process group of its own; what it says goes to the end of its log.
+///
+/// # Errors
+/// When it cannot be started, or its log not be written.
+pub(crate) fn spawn(dir: &Path, bin_dir: &Path, program: Program, settings: &Settings) -> Result<Child> {
+    use std::os::unix::process::CommandExt as _;
+    let output = files::open_log(&log(dir, program))?;
+    let (binary, arguments) = program.command();
+    let mut command = Command::new(bin_dir.join(binary));
+    command.args(arguments);
+    for name in OVERRULED {
+        command.env_remove(name);
+    }
+    command
+        .envs(settings.iter().map(|(name, value)| (name, value)))
+        .env(process::RUN_MARK, dir)
+        .stdin(Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output)
+        // A Ctrl-C at the terminal is for us, who stop things in order.
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.name()))
 }
 
 /// The log of a service, or of the console.

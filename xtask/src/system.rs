@@ -1,5 +1,5 @@
-//! The whole system in one value: servers, migrated databases, running services. `up` shows it to a person; whatever
-//! else needs the system (a measurement, say) starts it the same way.
+//! The whole system in one value: servers, migrated databases, running services. `up` shows it to a person. Whoever looks
+//! after the services himself, as measurements do, begins with the [`Ground`] below them.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -53,34 +53,17 @@ impl System {
     /// When one of these fails; whatever was started by then is stopped again.
     pub(crate) fn start(run: &Run, options: &Options) -> Result<System> {
         let dir = run.dir();
-        // What may fail at once comes before what takes minutes.
-        let mut infra = Infra::choose(dir, options.infra, options.life, &Server::ALL)?;
-        let bin_dir = workspace::build(options.release)?;
-        infra.start(&Server::ALL)?;
-        for service in Service::ALL {
-            infra.create_database(service.name())?;
-        }
-        migrate(&infra, &bin_dir)?;
-
-        let secrets = Secrets::load_or_make(dir)?;
-        let addresses = services::addresses(Environment.get("HTTP_ADDR").as_deref())?;
-        let mail_dir = dir.join("mail");
-        files::make_dir(&mail_dir)?;
+        let ground = Ground::lay(run, options.infra, options.life, || workspace::build(options.release))?;
+        let Ground { infra, bin_dir, secrets, addresses, .. } = &ground;
         let started = Service::ALL.map(|service| {
-            let wiring = Wiring {
-                address: &addresses.of[&service],
-                amqp_url: infra.amqp_url(),
-                database_url: infra.database_url(service.name()),
-                secrets: &secrets,
-                mail_dir: &mail_dir,
-            };
-            (service.into(), addresses.to_call(service), services::settings(service, &Environment, wiring))
+            let settings = ground.settings(service, &addresses.of[&service]);
+            (service.into(), addresses.to_call(service), settings)
         });
         let mut started: Vec<(Program, String, Settings)> = started.into();
         let console = options.console.then(|| services::console_address(given("CONSOLE_ADDR")?)).transpose()?;
         if let Some(address) = &console {
-            let urls = urls(&infra, &addresses);
-            let settings = services::console_settings(&Environment, address, urls, &secrets);
+            let urls = urls(infra, addresses);
+            let settings = services::console_settings(&Environment, address, urls, secrets);
             started.push((Program::Console, services::to_call(address), settings));
         }
         let to_wait_for: Vec<(Program, String)> =
@@ -96,14 +79,15 @@ impl System {
             services: Vec::new(),
         };
         process::say("starting the services");
-        let mut supervisor = Supervisor::start(dir, &bin_dir, state, started)?;
+        let mut supervisor = Supervisor::start(dir, bin_dir, state, started)?;
         for (program, address) in to_wait_for {
             process::wait_until(program.name(), READY_LIMIT, || {
                 supervisor.all_run()?;
                 Ok(net::http("GET", &address, "/readyz", None, None).is_ok_and(|answer| answer.status == 200))
             })?;
         }
-        let token = token(&bin_dir, &secrets)?;
+        let token = ground.token()?;
+        let Ground { infra, bin_dir, secrets, addresses, mail_dir } = ground;
         let system = System { supervisor, infra, addresses, console, bin_dir, token };
         system.write_env(dir, &secrets, &mail_dir)?;
         Ok(system)
@@ -126,6 +110,64 @@ impl System {
         variables.push(("EMAIL_OPS", own("EMAIL_OPS", services::EMAIL_OPS)?));
         variables.push(("WARREN_TOKEN", self.token.clone().unwrap_or_default()));
         files::write_private(&dir.join("env"), &shell::exports(&variables))
+    }
+}
+
+/// What services run on: servers with migrated databases, and what they are told of them.
+pub(crate) struct Ground {
+    /// The servers.
+    pub(crate) infra: Infra,
+    /// The folder of the binaries.
+    pub(crate) bin_dir: PathBuf,
+    /// Keys.
+    pub(crate) secrets: Secrets,
+    /// Where the services are to listen.
+    pub(crate) addresses: Addresses,
+    /// Where mails land as files.
+    pub(crate) mail_dir: PathBuf,
+}
+
+impl Ground {
+    /// Provides servers, builds, and migrates. `build` returns the folder of the binaries.
+    ///
+    /// # Errors
+    /// When one of these fails.
+    pub(crate) fn lay(run: &Run, infra: Choice, life: Life, build: impl FnOnce() -> Result<PathBuf>) -> Result<Ground> {
+        let dir = run.dir();
+        // What may fail at once comes before what takes minutes.
+        let mut infra = Infra::choose(dir, infra, life, &Server::ALL)?;
+        let bin_dir = build()?;
+        infra.start(&Server::ALL)?;
+        for service in Service::ALL {
+            infra.create_database(service.name())?;
+        }
+        migrate(&infra, &bin_dir)?;
+
+        let secrets = Secrets::load_or_make(dir)?;
+        let addresses = services::addresses(Environment.get("HTTP_ADDR").as_deref())?;
+        let mail_dir = dir.join("mail");
+        files::make_dir(&mail_dir)?;
+        Ok(Ground { infra, bin_dir, secrets, addresses, mail_dir })
+    }
+
+    /// The variables of a service, or of a copy of it, that listens on `address`.
+    pub(crate) fn settings(&self, service: Service, address: &str) -> Settings {
+        let wiring = Wiring {
+            address,
+            amqp_url: self.infra.amqp_url(),
+            database_url: self.infra.database_url(service.name()),
+            secrets: &self.secrets,
+            mail_dir: &self.mail_dir,
+        };
+        services::settings(service, &Environment, wiring)
+    }
+
+    /// A token with all scopes that the services will accept, if there can be one.
+    ///
+    /// # Errors
+    /// When the command line, which makes it, cannot be run.
+    pub(crate) fn token(&self) -> Result<Option<String>> {
+        token(&self.bin_dir, &self.secrets)
     }
 }
 

@@ -5,8 +5,8 @@
 //! neither slow its checks down nor confuse them.
 //!
 //! Read it in this order: [`plan`] (what is ordered), [`arrivals`] (when), [`wire`] and [`place`] (the hot loop),
-//! [`prepare`] (what must be there before), [`settle`] and [`stock`] (what became of it), [`verdict`] (is that right?),
-//! [`latency`] and [`report`].
+//! [`prepare`] (what must be there before), [`steps`] (where it waits for others), [`settle`] and [`stock`] (what became
+//! of it), [`verdict`] (is that right?), [`latency`] and [`report`].
 
 mod arrivals;
 mod plan;
@@ -16,6 +16,7 @@ mod wire;
 
 mod prepare;
 mod settle;
+mod steps;
 mod stock;
 
 mod verdict;
@@ -36,6 +37,7 @@ use arrivals::Rate;
 use plan::{Plan, Shape};
 use progress::Progress;
 use report::Report;
+use steps::Steps;
 
 /// Connections where `--concurrency` does not say: enough to keep a small machine busy without queueing inside of it;
 /// with a rate, enough that arrivals wait for nothing but the service.
@@ -68,6 +70,11 @@ Examples:
       Does everything come right when each payment fails twice first?
 
   warren load --orders 10000 --json | jq '.throughput, .latency_ms'
+
+  warren load --orders 10000 --step-by-step
+      What if inventory is away? Stop it when the load says that placing is
+      next, press Enter; start it when it says that checking is, and press
+      Enter again.
 
 What is measured:
   accepted/s    orders answered with 201, from the first POST to the last
@@ -128,6 +135,14 @@ pub(crate) struct LoadArgs {
     /// How long after the last POST everything may take to become final and mailed
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = crate::duration::up_to_a_day)]
     deadline: Duration,
+
+    /// Another copy of the order service: orders go to all copies in turn
+    #[arg(long, value_name = "URL")]
+    order_copy: Vec<String>,
+
+    /// Before orders are placed, and before they are checked, wait for a line on standard input
+    #[arg(long)]
+    step_by_step: bool,
 }
 
 /// Carries out `load`.
@@ -141,7 +156,7 @@ pub(crate) async fn run(args: &LoadArgs, settings: &Settings, json: bool) -> any
         );
     }
     let services = Services { order: settings.order()?, inventory: settings.inventory()?, email: settings.email()? };
-    let target = wire::Target::new(services.order.base(), services.order.bearer())?;
+    let target = wire::Target::new(services.order.base(), services.order.bearer())?.with_copies(&args.order_copy)?;
     let report = services.load(args, target).await?;
     if json {
         output::print_json(&report)?;
@@ -177,11 +192,14 @@ impl Services {
         let stock_before = stock::at_rest(&self.inventory, shape.skus).await?;
 
         let plan = Plan::new(&shape, &customers);
+        let steps = Steps(args.step_by_step);
+        steps.before("placing orders", &progress).await?;
         progress.phase("placing orders", Some(args.orders.into()));
         let connections = args.concurrency.unwrap_or(if args.rate.is_some() { CONNECTIONS.1 } else { CONNECTIONS.0 });
         let loop_ =
             place::Loop { run, orders: args.orders, rate: args.rate, connections, give_up_after: args.deadline };
         let placed = place::all(loop_, plan, target, &progress).await;
+        steps.before("checking orders", &progress).await?;
 
         let deadline = Instant::now() + args.deadline;
         progress.phase("waiting for final orders, customer by customer", Some(customers.len() as u64));

@@ -5,7 +5,7 @@
 //! two private ways have in common, [`docker`] and [`native`] are what differs, [`external`] only hands through what
 //! it was given, and [`control`] lets tests stop and start the servers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, bail};
@@ -189,6 +189,11 @@ impl Infra {
             Infra::External(external) => external.any_database(),
         }
     }
+}
+
+/// PostgreSQL's `pgbench`, if it is on this machine.
+pub(crate) fn pgbench() -> Option<PathBuf> {
+    packages::pgbench()
 }
 
 /// What `auto` means here and now; none is external. Data that is there decides over what could be had, so that

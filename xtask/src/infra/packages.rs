@@ -96,6 +96,12 @@ pub(super) fn psql() -> Option<PathBuf> {
     postgres_dir().map(|dir| dir.join("psql")).filter(|psql| psql.exists()).or_else(|| find_on_path("psql"))
 }
 
+/// The `pgbench` of PostgreSQL's programs, or one on the path.
+pub(super) fn pgbench() -> Option<PathBuf> {
+    let beside = postgres_dir().map(|dir| dir.join("pgbench")).filter(|pgbench| pgbench.exists());
+    beside.or_else(|| find_on_path("pgbench"))
+}
+
 fn find_on_path(program: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?).map(|dir| dir.join(program)).find(|file| file.is_file())
 }

@@ -1,6 +1,7 @@
 //! One HTTP/1.1 connection, and a stack of them: as little as a POST needs.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -8,6 +9,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use hyper::http::uri::Authority;
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -28,7 +30,8 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Where orders are posted to, and what all requests have in common.
 #[derive(Debug)]
 pub(super) struct Target {
-    address: String,
+    /// One per copy of the service.
+    addresses: Vec<String>,
     path: Uri,
     headers: HeaderMap,
 }
@@ -39,10 +42,7 @@ impl Target {
     /// # Errors
     /// [`Usage`] for anything but plain HTTP: encryption would measure this program.
     pub(super) fn new(base: &str, bearer: Option<&str>) -> anyhow::Result<Self> {
-        let refused = || Usage(format!("ORDER_URL: load speaks plain HTTP, not {base}; go behind what ends TLS"));
-        let uri: Uri = base.parse().map_err(|_| refused())?;
-        let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http")).ok_or_else(refused)?;
-        let address = format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80));
+        let (uri, authority) = plain("ORDER_URL", base)?;
         let path = format!("{}/v1/orders", uri.path().trim_end_matches('/')).parse()?;
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_str(authority.as_str())?);
@@ -50,8 +50,30 @@ impl Target {
         if let Some(token) = bearer {
             headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().context("WARREN_TOKEN cannot be sent")?);
         }
-        Ok(Self { address, path, headers })
+        Ok(Self { addresses: vec![address(&authority)], path, headers })
     }
+
+    /// The same orders, to these copies of the service, too: each new connection goes to the next of them.
+    ///
+    /// # Errors
+    /// As [`Target::new`].
+    pub(super) fn with_copies(mut self, bases: &[String]) -> anyhow::Result<Self> {
+        for base in bases {
+            self.addresses.push(address(&plain("--order-copy", base)?.1));
+        }
+        Ok(self)
+    }
+}
+
+fn plain(name: &str, base: &str) -> Result<(Uri, Authority), Usage> {
+    let refused = || Usage(format!("{name}: load speaks plain HTTP, not {base}; go behind what ends TLS"));
+    let uri: Uri = base.parse().map_err(|_| refused())?;
+    let authority = uri.authority().filter(|_| uri.scheme_str() == Some("http")).cloned().ok_or_else(refused)?;
+    Ok((uri, authority))
+}
+
+fn address(authority: &Authority) -> String {
+    format!("{}:{}", authority.host(), authority.port_u16().unwrap_or(80))
 }
 
 /// What came back.
@@ -70,6 +92,8 @@ pub(super) enum Answer {
 pub(super) struct Pool {
     target: Target,
     idle: Mutex<Vec<Connection>>,
+    /// How many connections were made, by which the copies take turns.
+    made: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -78,7 +102,7 @@ struct Connection(SendRequest<Full<Bytes>>);
 impl Pool {
     /// A pool without connections.
     pub(super) fn new(target: Target) -> Self {
-        Self { target, idle: Mutex::new(Vec::new()) }
+        Self { target, idle: Mutex::new(Vec::new()), made: AtomicUsize::new(0) }
     }
 
     /// Opens connections before they are needed. One that cannot be opened will be missed when it is needed.
@@ -129,7 +153,10 @@ impl Pool {
     }
 
     async fn connect(&self) -> Result<Connection, &'static str> {
-        let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(&self.target.address));
+        let addresses = &self.target.addresses;
+        // there is at least one
+        let address = &addresses[self.made.fetch_add(1, Ordering::Relaxed) % addresses.len()];
+        let connecting = timeout(CONNECT_TIMEOUT, TcpStream::connect(address));
         let stream = connecting.await.map_err(|_| "no connection in time")?.map_err(|_| "cannot connect")?;
         stream.set_nodelay(true).map_err(|_| "cannot connect")?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|_| "cannot connect")?;
@@ -199,7 +226,10 @@ mod tests {
     fn only_plain_http_is_measured() {
         assert!(Target::new("https://host", None).unwrap_err().is::<Usage>());
         let target = Target::new("http://[::1]:8080/shop", Some("t")).unwrap();
-        assert_eq!((target.address.as_str(), target.path.path()), ("[::1]:8080", "/shop/v1/orders"));
-        assert_eq!(Target::new("http://host", None).unwrap().address, "host:80");
+        assert_eq!((target.addresses.join(","), target.path.path()), ("[::1]:8080".to_owned(), "/shop/v1/orders"));
+        assert_eq!(Target::new("http://host", None).unwrap().addresses, ["host:80"]);
+        let copies = target.with_copies(&["http://host:1".to_owned()]).unwrap();
+        assert_eq!(copies.addresses, ["[::1]:8080", "host:1"]);
+        assert!(copies.with_copies(&["host:1".to_owned()]).is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! `warren load` against a shop that confirms every order at once, and against one that breaks a promise.
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
 use crate::fake::{Fake, Ran, Reply, Request, json, problem, warren};
@@ -142,4 +144,32 @@ fn a_second_mail_is_status_1() {
     assert_eq!(ran.status, 1, "{}{}", ran.out, ran.err);
     assert!(ran.out.contains("WRONG every final order has exactly one mail, and it is sent: 50: "), "{}", ran.out);
     assert!(ran.out.contains("ok    stock adds up"), "{}", ran.out);
+}
+
+#[test]
+fn step_by_step_it_waits_for_a_line_before_orders_are_placed() {
+    let shop = Mutex::new(Shop::default());
+    let fake = Fake::start(move |number, request| shop.lock().unwrap().answer(number, request));
+    let orders =
+        || fake.requests().iter().filter(|request| request.method == "POST" && request.path == "/v1/orders").count();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_warren"))
+        .args(["load", "--orders", "20", "--skus", "5", "--customers", "3", "--step-by-step"])
+        .env_clear()
+        .envs(["ORDER_URL", "INVENTORY_URL", "EMAIL_URL"].map(|name| (name, fake.url.as_str())))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut go_on = child.stdin.take().unwrap();
+
+    assert!(said.any(|line| line.starts_with("next: placing orders")));
+    let before = orders();
+    go_on.write_all(b"\n").unwrap();
+    assert!(said.any(|line| line.starts_with("next: checking orders")));
+    assert!(before <= 2 && orders() >= before + 20, "{before} of {}", orders());
+    drop(go_on);
+    assert_eq!(said.last().as_deref(), Some("waiting for mails, customer by customer"));
+    assert!(child.wait().unwrap().success());
 }
