@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: how fast the whole system is on this machine, and what it costs.
 //!
-//! A release build of everything, servers of its own, every guarantee on. Each measurement begins with empty databases and
-//! fresh processes, so what one leaves behind does not weigh on the next, and one alone gives what it gives among all. The
+//! A release build of everything, servers of its own, every guarantee on. Each measurement begins with new servers and new
+//! processes, so what one leaves behind does not weigh on the next, and one alone gives what it gives among all. The
 //! load generator shares the machine and is counted on its own line. On a shared machine absolute figures move: compare
 //! figures of one run.
 //!
@@ -39,16 +39,23 @@ mod start;
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask bench --json now.json                  everything: about half an hour
-  cargo xtask bench --quick                          everything, small: figures that say little, in a few minutes
-  cargo xtask bench --only full quiet                two measurements
-  cargo xtask bench --only full --compare now.json   what a change gave
+  cargo xtask bench --json now.json
+      Everything: about half an hour.
+
+  cargo xtask bench --quick
+      Everything with small numbers: figures that say little, in some minutes.
+
+  cargo xtask bench --only full quiet --compare now.json
+      What a change gave: the last column is the ratio to the earlier figure.
+
   cargo xtask bench --only history --history 10000000
+      As many of ten million orders as the disk has room for.
 
-Each figure is printed beside its goal, with `missed` where that is not reached. With --compare the last column is the
-ratio to the earlier figure.
+Each figure is printed beside its goal, and whether that is met or missed. Some
+are ratios, of two things measured one after the other in the same run.
 
-Exit status 1 when a measurement could not be made or its load found a broken promise. A goal that is missed is none.";
+Exit status 1 when a measurement could not be made, or its load found a broken
+promise. A goal that is missed is none.";
 
 /// Options of `bench`.
 #[derive(Debug, Args)]
@@ -66,16 +73,16 @@ pub(crate) struct BenchArgs {
     /// Connections at full load
     #[arg(long, value_name = "C", default_value_t = 64)]
     concurrency: u32,
-    /// Seconds at 100 orders per second, and of each run of pgbench [default: 20, quick: 4]
+    /// Seconds at 100 orders per second, and of pgbench [default: 20, quick: 4]
     #[arg(long, value_name = "S")]
     seconds: Option<u32>,
     /// Orders that wait while inventory is away [default: 100000, quick: 4000]
     #[arg(long, value_name = "N")]
     backlog: Option<u32>,
-    /// Orders of the history; as many of them as half of the free disk takes [default: 1000000, quick: 20000]
+    /// Orders of the history, or as many as half of the free disk takes [default: 1000000, quick: 20000]
     #[arg(long, value_name = "N")]
     history: Option<u64>,
-    /// Where RabbitMQ and PostgreSQL come from; what they cost is only seen of private ones (native)
+    /// Where RabbitMQ and PostgreSQL come from; what they cost is only seen of native ones, and only private ones are empty
     #[arg(long, value_enum, default_value_t = Choice::Native)]
     infra: Choice,
     /// Measure a debug build: to see that it works, sooner

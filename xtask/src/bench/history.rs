@@ -4,16 +4,15 @@ mod generate;
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::figures::{Figures, Goal};
 use super::load::{Load, Moment};
 use super::reads::Reader;
 use super::sizes::Sizes;
 use super::world::World;
-use crate::infra::Infra;
-use crate::infra::Server;
 use crate::infra::private::Action;
+use crate::infra::{Infra, Server};
 use crate::process;
 use crate::services::Service;
 
@@ -31,6 +30,9 @@ struct Speeds(Vec<(&'static str, Option<f64>, &'static str)>);
 /// When something does not start, or a load finds a broken promise.
 pub(super) fn measure(sizes: &Sizes, figures: &mut Figures) -> Result<()> {
     let mut world = World::new(sizes, Vec::new())?;
+    if matches!(world.ground.infra, Infra::External(_)) {
+        bail!("a history is made in databases of our own only");
+    }
     world.load(&Load::closed("warming up", sizes.warm_up, sizes.concurrency))?;
     let empty = speeds(&mut world, sizes, "without a history")?;
     world.stop(&Service::ALL);

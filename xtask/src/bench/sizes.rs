@@ -14,7 +14,7 @@ pub(super) struct Sizes {
     pub(super) concurrency: u32,
     /// Orders before anything is measured: connections, plans, caches.
     pub(super) warm_up: u32,
-    /// Seconds without much load, and of each run of pgbench.
+    /// Seconds without much load, and of pgbench before and after together.
     pub(super) seconds: u32,
     /// Orders that wait while inventory is away.
     pub(super) backlog: u32,

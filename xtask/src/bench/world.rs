@@ -46,6 +46,24 @@ struct Running {
     child: Child,
 }
 
+impl Running {
+    /// Waits until it says that it is ready. `dir` is where its log is.
+    fn await_ready(&mut self, dir: &Path) -> Result<()> {
+        let (start, name) = (Instant::now(), self.service.name());
+        while !net::http("GET", &self.address, "/readyz", None, None).is_ok_and(|answer| answer.status == 200) {
+            if let Some(status) = self.child.try_wait()? {
+                let words = std::fs::read_to_string(supervisor::log(dir, self.service.into())).unwrap_or_default();
+                bail!("{name} ended at its start ({status}):\n{}", process::last_lines(&words, 5));
+            }
+            if start.elapsed() > READY_LIMIT {
+                bail!("{name} is not ready after {} s", READY_LIMIT.as_secs());
+            }
+            interrupt::pause(READY_POLL)?;
+        }
+        Ok(())
+    }
+}
+
 impl World {
     /// Servers, migrated databases, and one copy of each service, ready.
     ///
@@ -99,7 +117,9 @@ impl World {
     pub(super) fn time_start(&mut self, service: Service) -> Result<Duration> {
         let start = Instant::now();
         self.spawn(service, self.ground.addresses.of[&service].clone())?;
-        self.await_ready()?;
+        if let Some(started) = self.running.last_mut() {
+            started.await_ready(self.run.dir())?;
+        }
         Ok(start.elapsed())
     }
 
@@ -111,22 +131,7 @@ impl World {
     }
 
     fn await_ready(&mut self) -> Result<()> {
-        let start = Instant::now();
-        for running in &mut self.running {
-            while !net::http("GET", &running.address, "/readyz", None, None).is_ok_and(|answer| answer.status == 200) {
-                let name = running.service.name();
-                if let Some(status) = running.child.try_wait()? {
-                    let log = supervisor::log(self.run.dir(), running.service.into());
-                    let words = std::fs::read_to_string(log).unwrap_or_default();
-                    bail!("{name} ended at its start ({status}):\n{}", process::last_lines(&words, 5));
-                }
-                if start.elapsed() > READY_LIMIT {
-                    bail!("{name} is not ready after {} s", READY_LIMIT.as_secs());
-                }
-                interrupt::pause(READY_POLL)?;
-            }
-        }
-        Ok(())
+        self.running.iter_mut().try_for_each(|running| running.await_ready(self.run.dir()))
     }
 
     /// Stops all copies of these services, in order.
