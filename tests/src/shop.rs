@@ -169,6 +169,19 @@ impl System {
         self.order.api().post(&path, &json!({"reason": "changed my mind"})).await.expect(202)
     }
 
+    /// Makes all orders, which are all pending, two minutes older: an order's id tells its age, so they have other ids then.
+    pub async fn age_orders(&self) {
+        let sql = "
+            create temporary table older as
+                select id as young, (lpad(to_hex(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint - 120000), 12, '0')
+                                     || right(replace(id::text, '-', ''), 20))::uuid as old from orders;
+            update orders set id = old, created_at = created_at - interval '2 minutes' from older where id = young;
+            update event set subject = old::text, time = time - interval '2 minutes',
+                             data = replace(data::text, young::text, old::text)::json
+            from older where subject = young::text";
+        self.database("order").execute(sql).await;
+    }
+
     /// Waits until the order is in one of these statuses, and returns it.
     pub async fn reaches(&self, order_id: &str, statuses: &[&str]) -> Value {
         eventually(&format!("order {order_id} is {}", statuses.join(" or ")), PATIENCE, async || {

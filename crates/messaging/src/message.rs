@@ -74,6 +74,17 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] = [
+        Self::TransientExhausted,
+        Self::Malformed,
+        Self::UnknownType,
+        Self::UnsupportedVersion,
+        Self::Rejected,
+        Self::CrashedConsumer,
+        Self::TooLarge,
+    ];
+
     /// The kind as it stands in the header.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -29,6 +29,15 @@ pub struct Queue {
     pub queue: &'static str,
 }
 
+/// Messages of a queue that failed for good in the same way.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct DeadLetter {
+    /// The service's queue.
+    pub queue: &'static str,
+    /// Its [`ErrorKind`](crate::message::ErrorKind), as the letter's headers have it.
+    pub error: &'static str,
+}
+
 /// A queue of the topology, by its whole name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct WorkQueue {
@@ -71,7 +80,7 @@ pub struct Metrics {
     /// Copies sent to a retry queue.
     pub retries: Family<Queue, Counter>,
     /// Copies sent to the dead letters.
-    pub dead_letters: Family<Queue, Counter>,
+    pub dead_letters: Family<DeadLetter, Counter>,
     /// Dead letters that wait for somebody, as the broker counts.
     pub dead_letters_waiting: Family<Queue, Gauge>,
     /// Messages in the service's queues, as the broker counts.
@@ -129,7 +138,11 @@ impl Metrics {
             m.age_seconds.clone(),
         );
         registry.register("warren_retries", "Copies sent to a retry queue", m.retries.clone());
-        registry.register("warren_dead_letters_published", "Copies sent to the dead letters", m.dead_letters.clone());
+        registry.register(
+            "warren_dead_letters_published",
+            "Copies sent to the dead letters, by why",
+            m.dead_letters.clone(),
+        );
         registry.register(
             "warren_dead_letters",
             "Dead letters that wait for somebody, as the broker counts",

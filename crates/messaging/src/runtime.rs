@@ -14,7 +14,8 @@ use crate::batch::Processor;
 use crate::connection::Link;
 use crate::depth;
 use crate::handler::Subscriptions;
-use crate::metrics::{Metrics, Queue};
+use crate::message::ErrorKind;
+use crate::metrics::{DeadLetter, Metrics, Queue};
 use crate::relay::Relay;
 use crate::retention::{self, Retention};
 use crate::settings::{Settings, TopologyMode};
@@ -59,7 +60,9 @@ pub fn tasks(parts: Parts, shutdown: &CancellationToken) -> Vec<Task> {
 
     // From zero, so that the first of each shows as an increase.
     let _ = metrics.retries.get_or_create(&Queue { queue: service.name() });
-    let _ = metrics.dead_letters.get_or_create(&Queue { queue: service.name() });
+    for kind in ErrorKind::ALL {
+        let _ = metrics.dead_letters.get_or_create(&DeadLetter { queue: service.name(), error: kind.as_str() });
+    }
 
     let subscriber = Subscriber {
         processor: Processor { database: database.clone(), subscriptions },

@@ -9,8 +9,11 @@ pub use watch::watch_database;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use serde::Serialize;
 
 /// A named check of `/readyz`.
@@ -65,6 +68,7 @@ pub struct Health(Arc<Inner>);
 struct Inner {
     checks: Mutex<[Result<(), String>; Check::ALL.len()]>,
     breakers: OnceLock<Box<dyn Fn() -> Breakers + Send + Sync>>,
+    lock_wait: Gauge<f64, AtomicU64>,
 }
 
 /// Circuit breakers by name, each with its state in a word.
@@ -75,7 +79,14 @@ impl Health {
     #[allow(clippy::new_without_default, reason = "a second one by accident would report for ever that it starts")]
     pub fn new() -> Self {
         let checks = Mutex::new(Check::ALL.map(|_| Err("starting".to_owned())));
-        Health(Arc::new(Inner { checks, breakers: OnceLock::new() }))
+        Health(Arc::new(Inner { checks, breakers: OnceLock::new(), lock_wait: Gauge::default() }))
+    }
+
+    /// Registers `warren_database_lock_wait_seconds`, which [`watch_database`] keeps.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let help =
+            "How long the statement of this service has waited that has waited longest for a lock in its database";
+        registry.register("warren_database_lock_wait_seconds", help, self.0.lock_wait.clone());
     }
 
     /// Shows these circuit breakers beside the checks; once.

@@ -16,12 +16,18 @@ use tracing::debug;
 use crate::order::Status;
 use crate::store;
 use crate::store::order::status_word;
-use crate::stuck::{self, StuckError};
+use crate::stuck::{self, StuckError, WAITS_FOR};
 
 /// Orders of one status.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfStatus {
     status: &'static str,
+}
+
+/// Orders that wait for the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct WaitFor {
+    waits_for: &'static str,
 }
 
 /// One read model.
@@ -35,6 +41,7 @@ struct OfProjection {
 pub struct Metrics {
     orders: Family<OfStatus, Gauge>,
     stuck: Gauge,
+    stuck_for: Family<WaitFor, Gauge>,
     projection_pending: Family<OfProjection, Gauge>,
     completion_seconds: Histogram,
 }
@@ -45,12 +52,18 @@ impl Metrics {
         let metrics = Self {
             orders: Family::default(),
             stuck: Gauge::default(),
+            stuck_for: Family::default(),
             projection_pending: Family::default(),
             // from ten milliseconds to twenty minutes, which is more than an order waits for its payment
             completion_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 18)),
         };
         registry.register("warren_orders", "Orders by status", metrics.orders.clone());
         registry.register("warren_orders_stuck", "Orders that wait for too long", metrics.stuck.clone());
+        registry.register(
+            "warren_orders_stuck_for",
+            "Orders that wait for too long, by what they wait for",
+            metrics.stuck_for.clone(),
+        );
         registry.register(
             "warren_projection_pending",
             "Events that a read model has not taken yet, counted up to 100000; NAME.rebuild is one that is being built anew",
@@ -113,6 +126,10 @@ impl Metrics {
         }
         let stuck = stuck::stuck(database, payment_timeout).await?;
         self.stuck.set(i64::try_from(stuck.len()).unwrap_or(i64::MAX));
+        for waits_for in WAITS_FOR {
+            let count = stuck.iter().filter(|order| order.waits_for == waits_for).count();
+            self.stuck_for.get_or_create(&WaitFor { waits_for }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         Ok(())
     }
 }

@@ -18,6 +18,9 @@ use crate::store::ops::Payment;
 /// Whatever an order waits for takes less as a rule: milliseconds, or the ten seconds of a slow provider.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// All that an order may wait for.
+pub const WAITS_FOR: [&str; 5] = ["inventory", "payment", "refund", "relay", "queue"];
+
 /// An order that waits for too long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stuck {
@@ -25,7 +28,7 @@ pub struct Stuck {
     pub order_id: OrderId,
     /// Since when.
     pub since: DateTime<Utc>,
-    /// For what: `inventory`, `payment`, `refund`; `relay` or `queue` where it is done, and others are not told.
+    /// For what, one of [`WAITS_FOR`]; `relay` or `queue` where it is done, and others are not told.
     pub waits_for: &'static str,
     /// Why, in words.
     pub reason: String,

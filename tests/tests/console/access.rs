@@ -133,11 +133,20 @@ async fn while_no_service_answers_one_sees_what_is_down_and_no_letter() {
         check(all.iter().all(|title| titles.contains(&title.as_str())), || format!("{titles:?}"))
     })
     .await;
+    let stranger = "e30.eyJzdWIiOiJtYWxsb3J5Iiwic2NvcGUiOiJvcHMiLCJleHAiOjk5OTk5OTk5OTl9.c2ln";
+    let stranger = console.sign_in(stranger).await;
+    console.get("/api/overview", Some(&stranger)).send().await.is(200);
     console.get("/api/dead-letters/groups", Some(&cookie)).send().await.is(502);
     console.get("/api/s/order/v1/orders", Some(&before)).send().await.is(502);
     for service in [&system.order, &system.inventory, &system.email] {
         service.start_and_wait().await;
     }
+    eventually("whose token is not good is sent away", PATIENCE, async || {
+        let answer = console.get("/api/overview", Some(&stranger)).send().await;
+        check(answer.status == 401, || answer.body)
+    })
+    .await;
+    console.get("/api/overview", Some(&cookie)).send().await.is(200);
     eventually("it is an operator again", PATIENCE, async || {
         let answer = console.get("/api/dead-letters/groups", Some(&cookie)).send().await;
         check(answer.status == 200, || answer.body)

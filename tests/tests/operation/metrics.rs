@@ -207,6 +207,8 @@ fn is_known(label: &str, value: &str) -> bool {
             value == "unknown"
                 || (["order", "inventory", "customer", "product", "payment"].contains(&source) && !rest.contains('.'))
         }
+        "waits_for" => one_of(&["inventory", "payment", "refund", "relay", "queue"]),
+        "error" => value.chars().all(|c| c.is_ascii_lowercase() || c == '-'),
         "outcome" => one_of(&["done", "duplicate", "retry", "dead", "sent", "in-doubt", "failed"]),
         "state" => value == "ready",
         "name" => one_of(&["publish", "payment-provider", "smtp"]),

@@ -6,19 +6,6 @@ use end_to_end::system::System;
 use end_to_end::waiting::{PATIENCE, check, eventually};
 use serde_json::{Value, json};
 
-/// Makes the orders, which are all pending, two minutes older: an order's id tells its age, so they have other ids then.
-async fn age(system: &System) {
-    let sql = "
-        create temporary table older as
-            select id as young, (lpad(to_hex(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint - 120000), 12, '0')
-                                 || right(replace(id::text, '-', ''), 20))::uuid as old from orders;
-        update orders set id = old, created_at = created_at - interval '2 minutes' from older where id = young;
-        update event set subject = old::text, time = time - interval '2 minutes',
-                         data = replace(data::text, young::text, old::text)::json
-        from older where subject = young::text";
-    system.database("order").execute(sql).await;
-}
-
 /// Waits until so many messages wait for inventory.
 async fn queued(system: &System, count: u32) {
     eventually("messages wait for inventory", PATIENCE, async || {
@@ -41,7 +28,7 @@ async fn an_order_that_waits_too_long_is_listed_with_the_queue_that_it_waits_in(
     system.place(&customer, &[("tea", 1)]).await;
     queued(&system, 1).await;
     system.broker.take("inventory").await;
-    age(&system).await;
+    system.age_orders().await;
     let id = text(&system.order.api().list("/v1/orders").await[0], "id").to_owned();
     let told = operator.types("stuck").await.ended(1);
     assert!(told.out.contains(&id) && told.out.contains("inventory: 0 queued, 0 consumers"), "{}", told.out);

@@ -19,7 +19,7 @@ use crate::failpoint;
 use crate::fault::{Fault, classify, describe};
 use crate::inbox;
 use crate::message::{ErrorKind, Failure, Outgoing, attempt, dead, is_replayed, retry};
-use crate::metrics::{Processed, Queue};
+use crate::metrics::{DeadLetter, Processed, Queue};
 use crate::publisher::{Outlet, Verdict};
 use crate::schedule::delay_name;
 use crate::trace::Span;
@@ -92,7 +92,7 @@ impl Subscriber {
                     order_id,
                     event, subject, message_id, handler, kind, error, next, correlation_id, "message failed"
                 );
-                self.metrics.dead_letters.get_or_create(&Queue { queue: self.queue() }).inc();
+                self.metrics.dead_letters.get_or_create(&DeadLetter { queue: self.queue(), error: kind }).inc();
                 Some(dead(delivery, service, failure, &self.host, span.traceparent()))
             }
         }

@@ -11,6 +11,12 @@ use super::{Check, Health};
 
 /// Often enough for orchestrators, which ask every few seconds.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long the service's statements wait for a lock that somebody holds. A service sees its own sessions' waits, whatever
+/// its role may see of others.
+const LOCK_WAIT: &str = "
+    select coalesce(extract(epoch from max(clock_timestamp() - query_start)), 0)::float8 from pg_stat_activity
+    where datname = current_database() and usename = current_user and wait_event_type = 'Lock'";
+
 /// A database that does not answer for this long counts as away.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -60,8 +66,11 @@ enum Finding {
 
 impl Watch {
     async fn step(&mut self, health: &Health) {
-        let applied = match tokio::time::timeout(TIMEOUT, self.applied()).await {
-            Ok(Ok(applied)) => Ok(applied),
+        let applied = match tokio::time::timeout(TIMEOUT, self.look()).await {
+            Ok(Ok((applied, lock_wait))) => {
+                health.0.lock_wait.set(lock_wait);
+                Ok(applied)
+            }
             Ok(Err(error)) => Err(brief(&error)),
             Err(_) => Err(format!("no answer within {} seconds", TIMEOUT.as_secs())),
         };
@@ -78,12 +87,21 @@ impl Watch {
             Err(reason) => {
                 // A new connection next time: this one may be in the middle of something.
                 self.connection = None;
+                health.0.lock_wait.set(0.0);
                 health.fail(Check::Migrations, "unknown: the database is away");
                 health.fail(Check::Database, &*reason);
                 Finding::Wrong(format!("waiting for the database: {reason}"))
             }
         };
         self.say(finding);
+    }
+
+    /// The migrations, and for how long a statement waits for a lock.
+    async fn look(&mut self) -> Result<(Option<HashMap<i64, Vec<u8>>>, f64), sqlx::Error> {
+        let applied = self.applied().await?;
+        let Some(connection) = self.connection.as_mut() else { return Ok((applied, 0.0)) };
+        let lock_wait: f64 = sqlx::query_scalar(LOCK_WAIT).fetch_one(connection).await?;
+        Ok((applied, lock_wait))
     }
 
     /// Versions and checksums of the applied migrations; `None` when there never was one.

@@ -38,6 +38,7 @@ pub struct Plumbing {
 /// - `x-request-id` on every answer, the trace context, `http_server_request_duration_seconds`, and an access log at level debug
 pub fn finish(routes: Router, plumbing: Plumbing) -> Router {
     let Plumbing { auth, health, metrics } = plumbing;
+    metrics.register(|registry| health.register(registry));
     let under_way = Arc::new(Semaphore::new(detach::MAX_UNDER_WAY));
     routes
         .layer(middleware::from_fn_with_state(under_way, detach::run))

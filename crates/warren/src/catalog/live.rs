@@ -189,7 +189,7 @@ mod tests {
         let topology = Topology::new(&RetrySchedule::default());
         let queues = topology.queues.iter().map(|queue| {
             let arguments = Some(crate::topology::show::arguments(queue));
-            (queue.name.clone(), Queue { arguments, messages: Some(0), consumers: Some(1) })
+            (queue.name.clone(), Queue { arguments, messages: Some(0), consumers: Some(1), limit: None })
         });
         let bindings = topology.bindings.iter().map(|binding| Binding {
             exchange: binding.exchange.clone(),
@@ -213,14 +213,16 @@ mod tests {
         let (topology, mut found) = good();
         assert_eq!(problems(&topology, &found, &BTreeMap::new()), []);
         // The journal of what was done with dead letters is nobody's spy.
-        found.queues.insert(AUDIT_QUEUE.to_owned(), Queue { arguments: None, messages: Some(1), consumers: Some(0) });
+        found
+            .queues
+            .insert(AUDIT_QUEUE.to_owned(), Queue { messages: Some(1), consumers: Some(0), ..Queue::default() });
         assert_eq!(problems(&topology, &found, &BTreeMap::new()), []);
     }
 
     #[test]
     fn what_should_not_be_is_told() {
         let (topology, mut found) = good();
-        found.queues.insert("spy".to_owned(), Queue { arguments: None, messages: Some(1), consumers: Some(0) });
+        found.queues.insert("spy".to_owned(), Queue { messages: Some(1), consumers: Some(0), ..Queue::default() });
         found.queues.get_mut("email").unwrap().consumers = Some(0);
         let bindings = found.bindings.as_mut().unwrap();
         let lost =

@@ -38,6 +38,11 @@ impl Problem {
         (!problem.title.is_empty()).then_some(Self { status, retry_after, ..problem })
     }
 
+    /// What it is, in the service's words alone.
+    pub(crate) fn told(&self) -> String {
+        if self.detail.is_empty() { self.title.clone() } else { format!("{}: {}", self.title, self.detail) }
+    }
+
     /// What kind of problem: the last part of its type, such as `unknown-sku`.
     pub(crate) fn kind(&self) -> &str {
         self.type_uri.rsplit('/').next().unwrap_or_default()

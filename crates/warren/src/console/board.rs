@@ -2,6 +2,7 @@
 //! made of the services tell anybody (`/metrics`, `/readyz`), and the broker those who know its address.
 
 mod look;
+mod shown;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,11 +12,11 @@ use chrono::{DateTime, Utc};
 use contracts::event::Service;
 use messaging::schedule::RetrySchedule;
 use messaging::settings::AmqpUrls;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::figures::{Figures, growth};
 use super::history::{History, Point, Range};
-use super::wrong::{self, Looked, Recent, Scene, Wrong};
+use super::wrong::{self, Looked, Recent, Scene, Setup, Wrong};
 use crate::client::Services;
 use crate::queues::Queues;
 pub(super) use look::keep;
@@ -67,6 +68,8 @@ struct State {
     /// Since when each queue is not empty, and since when each thing is wrong.
     filled: BTreeMap<Service, Instant>,
     wrong: Vec<(Wrong, DateTime<Utc>)>,
+    /// How far each read model that is behind was behind at the last look, and since when it has come no closer.
+    behind: BTreeMap<String, (f64, Instant)>,
 }
 
 impl Board {
@@ -75,9 +78,9 @@ impl Board {
         self.lock().scene.queues.clone()
     }
 
-    /// Notes how the broker differs from the catalogue.
-    fn differ(&self, differences: Vec<String>) {
-        self.lock().scene.differences = differences;
+    /// Notes how the broker is set up.
+    fn set_up(&self, setup: Setup) {
+        self.lock().scene.setup = setup;
     }
 
     /// Notes what a look found.
@@ -117,6 +120,7 @@ impl State {
         }
         self.moments.push_back((now, moment));
         self.scene.recent = Service::ALL.into_iter().map(|service| (service, self.recent(service))).collect();
+        self.scene.still = self.still(now);
         self.scene.mails = self.mails(now);
         let point = self.point(at);
         self.history.add(point);
@@ -138,6 +142,11 @@ impl State {
         (seconds > 0.0).then_some((last, first, seconds))
     }
 
+    /// A service's figures at each look of the last moments, and of those before: callers that gave up come back later.
+    fn lately(&self, service: Service) -> impl Iterator<Item = &Figures> {
+        self.moments.iter().rev().take(2 * MOMENTS).filter_map(move |(_, all)| all.get(&service))
+    }
+
     fn recent(&self, service: Service) -> Recent {
         let minute = self.between(service, MINUTE);
         let moments = self.between(service, MOMENTS);
@@ -151,7 +160,25 @@ impl State {
             }),
             latency: moments.and_then(|(now, before, _)| now.requests.since(&before.requests).quantile(0.95)),
             age: moments.and_then(|(now, before, _)| now.age.since(&before.age).quantile(0.95)),
+            lock_wait: self.lately(service).map(|figures| figures.lock_wait).fold(0.0, f64::max),
         }
+    }
+
+    /// The read models that are behind, with for how long each has come no closer.
+    fn still(&mut self, now: Instant) -> BTreeMap<String, Duration> {
+        // while the service does not answer, nobody knows
+        let Some(figures) = self.scene.services.get(&Service::Order).and_then(Looked::figures) else {
+            return std::mem::take(&mut self.scene.still);
+        };
+        let before = std::mem::take(&mut self.behind);
+        let behind = figures.projections.iter().filter(|(_, behind)| **behind > 0.0);
+        self.behind = behind
+            .map(|(name, behind)| {
+                let since = before.get(name).filter(|(before, _)| behind >= before).map_or(now, |(_, since)| *since);
+                (name.clone(), (*behind, since))
+            })
+            .collect();
+        self.behind.iter().map(|(name, (_, since))| (name.clone(), now - *since)).collect()
     }
 
     /// Mails that failed, and those in doubt, within the time for which they are told.
@@ -206,67 +233,6 @@ impl State {
         }
         point.set("oldest", oldest);
         point
-    }
-
-    fn value(&self, range: Range, since: i64) -> Value {
-        let wrong = self.wrong.iter().map(|(wrong, since)| {
-            let mut value = json!(wrong);
-            value["since"] = json!(since);
-            value
-        });
-        let services = self.scene.services.iter().map(|(service, looked)| self.service(*service, looked));
-        let mut queues = Map::new();
-        for (service, queue) in &self.scene.queues {
-            let mut value = json!(queue);
-            value["waiting_seconds"] = json!(self.scene.waiting.get(service).map(Duration::as_secs));
-            value["age_p95"] = json!(self.scene.recent.get(service).and_then(|recent| recent.age));
-            queues.insert(service.name().to_owned(), value);
-        }
-        json!({
-            "at": self.at,
-            "every_ms": EVERY.as_millis(),
-            "wrong": wrong.collect::<Vec<_>>(),
-            "services": services.collect::<Vec<_>>(),
-            "queues": queues,
-            "broker": {"error": self.scene.broker},
-            "events": self.events(),
-            "history": self.history.value(range, since),
-        })
-    }
-
-    fn service(&self, service: Service, looked: &Looked) -> Value {
-        match looked {
-            Looked::Silent(why) => json!({"service": service.name(), "answers": false, "error": why}),
-            Looked::Answers(figures) => json!({
-                "service": service.name(), "answers": true, "not_ready": figures.not_ready, "orders": figures.orders,
-                "stuck": figures.stuck, "projections": figures.projections, "outbox": figures.outbox,
-                "oldest": figures.oldest, "breakers": figures.breakers, "drift": figures.drift, "mails": figures.mails,
-                "latency_p95": self.scene.recent.get(&service).and_then(|recent| recent.latency),
-            }),
-        }
-    }
-
-    /// What each consumer has made of each event since it started, and how many it handles in a second.
-    fn events(&self) -> Vec<Value> {
-        let mut events = Vec::new();
-        for (service, looked) in &self.scene.services {
-            let Some(figures) = looked.figures() else { continue };
-            let mut by_event: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
-            for ((event, outcome), count) in &figures.processed {
-                by_event.entry(event).or_default().insert(outcome.clone(), json!(count));
-            }
-            for (event, outcomes) in by_event {
-                let count = |figures: &Figures| -> f64 {
-                    figures.processed.iter().filter(|((known, _), _)| known == event).map(|(_, count)| count).sum()
-                };
-                let rate = self.between(*service, MOMENTS);
-                let rate = rate.map(|(now, before, seconds)| growth(count(now), count(before)) / seconds);
-                events.push(
-                    json!({"event": event, "consumer": service.name(), "outcomes": outcomes, "per_second": rate}),
-                );
-            }
-        }
-        events
     }
 }
 

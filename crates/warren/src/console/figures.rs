@@ -17,8 +17,9 @@ pub(super) struct Figures {
     pub(super) completion: Histogram,
     /// Orders by status.
     pub(super) orders: BTreeMap<String, f64>,
-    /// Orders that wait for too long.
+    /// Orders that wait for too long, and by what they wait for.
     pub(super) stuck: f64,
+    pub(super) stuck_for: BTreeMap<String, f64>,
     /// How far each read model is behind.
     pub(super) projections: BTreeMap<String, f64>,
     /// Events that are not published.
@@ -31,6 +32,10 @@ pub(super) struct Figures {
     pub(super) processed: BTreeMap<(String, String), f64>,
     /// From an event's time to its settlement.
     pub(super) age: Histogram,
+    /// Messages that failed for good, by why.
+    pub(super) dead: BTreeMap<String, f64>,
+    /// For how long a statement waits for a lock in its database.
+    pub(super) lock_wait: f64,
     /// Things found wrong in its books, by check.
     pub(super) drift: BTreeMap<String, f64>,
     /// Mails by what became of them.
@@ -68,6 +73,9 @@ impl Figures {
                 "warren_message_age_seconds_bucket" => figures.age.add(&sample),
                 "warren_orders" => drop(figures.orders.insert(label("status"), value)),
                 "warren_orders_stuck" => figures.stuck = value,
+                "warren_orders_stuck_for" => drop(figures.stuck_for.insert(label("waits_for"), value)),
+                "warren_dead_letters_published_total" => drop(figures.dead.insert(label("error"), value)),
+                "warren_database_lock_wait_seconds" => figures.lock_wait = value,
                 "warren_projection_pending" => drop(figures.projections.insert(label("projection"), value)),
                 "warren_outbox_pending" => figures.outbox = value,
                 "warren_outbox_oldest_seconds" => figures.oldest = value,

@@ -33,6 +33,9 @@ const IDLE: Duration = Duration::from_hours(12);
 /// For how long an answer of the services is believed.
 const BELIEVED: Duration = Duration::from_secs(15);
 
+/// After how long they are asked again where none of them could say.
+const DOUBTED: Duration = Duration::from_secs(5);
+
 /// Somebody who is signed in.
 #[derive(Debug)]
 pub(super) struct Session {
@@ -150,6 +153,16 @@ impl Session {
         Ok(told)
     }
 
+    /// Whether nobody could say yet whether the token is good, and it is time to ask again: for one caller at a time.
+    fn is_in_doubt(&self) -> bool {
+        let mut standing = lock(&self.standing);
+        let is_due = standing.0 == Standing::Unknown && standing.1.elapsed() >= DOUBTED;
+        if is_due {
+            standing.1 = Instant::now();
+        }
+        is_due
+    }
+
     /// Fails unless a service says, now, that the token is an operator's.
     pub(super) async fn must_be_operator(&self, services: &Services) -> Result<(), Problem> {
         match self.standing(services).await? {
@@ -235,6 +248,24 @@ impl Sessions {
 }
 
 impl Console {
+    /// Who sends these headers, for what needs no token anywhere. Somebody who was let in while no service could say whether
+    /// the token is good is asked about again, behind this, and sent away once they say that it is not.
+    ///
+    /// # Errors
+    /// When nobody is signed in, or with a token that turned out not to be good.
+    pub(super) fn viewer(self: &Arc<Self>, headers: &HeaderMap) -> Result<(), Problem> {
+        let session = self.sessions.of(headers)?;
+        if let Standing::Bad(why) = &lock(&session.standing).0 {
+            self.sessions.leave(headers);
+            return Err(Problem::new(StatusCode::UNAUTHORIZED, "bad-token", "The token is not accepted", why));
+        }
+        if session.is_in_doubt() {
+            let console = Arc::clone(self);
+            tokio::spawn(async move { session.standing(&console.services).await });
+        }
+        Ok(())
+    }
+
     /// Who sends these headers, if it is an operator.
     ///
     /// # Errors

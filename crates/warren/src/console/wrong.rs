@@ -1,7 +1,16 @@
 //! What is wrong now, in words: a pure function of what was looked at. The thresholds are those of the alert rules in
 //! `deploy/prometheus`, without their patience: who looks at a screen wants to know at once.
+//!
+//! One trouble shows in many places. Rules, a file per subject, find each of them; [`links`] then says which follows from
+//! which, so that the cause stands first.
 
-mod rules;
+mod books;
+mod broker;
+mod lately;
+mod links;
+mod orders;
+mod service;
+mod words;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,11 +33,13 @@ pub(super) struct Wrong {
     /// What follows from it, and what is known of it.
     pub(super) detail: String,
     /// What helps.
-    pub(super) helps: &'static str,
+    pub(super) helps: String,
     /// The page of the console that shows more.
     pub(super) page: Option<&'static str>,
     /// Its page in `docs/runbooks`.
     pub(super) runbook: &'static str,
+    /// The title of what it follows from, as far as one can tell; that stands above it.
+    pub(super) follows: Option<String>,
 }
 
 /// What a service did when it was looked at.
@@ -61,6 +72,26 @@ pub(super) struct Recent {
     pub(super) latency: Option<f64>,
     /// How old 95 of 100 messages are at most when they are handled, in seconds.
     pub(super) age: Option<f64>,
+    /// For how long a statement has waited for a lock at most within the last moments, in seconds.
+    pub(super) lock_wait: f64,
+}
+
+/// How the broker differs from the catalogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Mismatch {
+    /// In words.
+    pub(super) told: String,
+    /// Which event does not reach which service any more, where it is a binding that is missing.
+    pub(super) lost: Option<(String, String)>,
+}
+
+/// What the broker's management interface tells, which is looked at less often.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Setup {
+    /// How it differs from the catalogue.
+    pub(super) mismatches: Vec<Mismatch>,
+    /// How many messages each work queue takes where a policy says so.
+    pub(super) limits: BTreeMap<Service, u64>,
 }
 
 /// Everything that was looked at.
@@ -76,29 +107,34 @@ pub(super) struct Scene {
     pub(super) waiting: BTreeMap<Service, Duration>,
     /// Why the broker does not answer.
     pub(super) broker: Option<String>,
-    /// How the broker differs from the catalogue.
-    pub(super) differences: Vec<String>,
+    /// How the broker is set up.
+    pub(super) setup: Setup,
+    /// Read models that are behind and have not come closer, with for how long.
+    pub(super) still: BTreeMap<String, Duration>,
     /// Mails of the last quarter of an hour that were refused, and those in doubt.
     pub(super) mails: (f64, f64),
 }
 
-/// All that is wrong, the most urgent first.
+/// All that is wrong, the most urgent first, and causes before what follows from them.
 pub(super) fn all(scene: &Scene) -> Vec<Wrong> {
     let mut found = Vec::new();
-    found.extend(rules::broker(scene));
+    broker::rules(scene, &mut found);
     for (service, looked) in &scene.services {
         match looked {
-            Looked::Silent(why) => found.push(rules::silent(scene, *service, why)),
+            Looked::Silent(why) => found.push(service::silent(scene, *service, why)),
             Looked::Answers(figures) => {
-                rules::of_service(scene, *service, figures, &mut found);
-                rules::of_books(*service, figures, &mut found);
+                service::rules(scene, *service, figures, &mut found);
+                lately::rules(*service, scene.recent.get(service).copied().unwrap_or_default(), &mut found);
+                books::rules(*service, figures, &mut found);
+                orders::rules(scene, figures, &mut found);
             }
         }
     }
-    rules::of_queues(scene, &mut found);
-    rules::of_mails(scene, &mut found);
+    books::read_models(scene, &mut found);
+    lately::mails(scene, &mut found);
+    links::link(&mut found);
     // stable: what belongs together stays together
-    found.sort_by_key(|wrong| !wrong.urgent);
+    found.sort_by_key(|wrong| (!wrong.urgent, wrong.follows.is_some()));
     found
 }
 

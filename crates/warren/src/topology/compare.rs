@@ -21,6 +21,9 @@ pub(crate) struct Difference {
     pub(crate) problem: Problem,
     /// More about it, and what to do.
     pub(crate) detail: String,
+    /// The binding, where it is one.
+    #[serde(skip)]
+    pub(crate) binding: Option<Binding>,
 }
 
 /// How something differs.
@@ -57,7 +60,7 @@ pub(crate) fn compare(topology: &Topology, found: &Found) -> Vec<Difference> {
 fn exchanges(topology: &Topology, found: &Found) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut tell = |name: &str, problem, detail: String| {
-        differences.push(Difference { what: "exchange", name: name.to_owned(), problem, detail });
+        differences.push(Difference { what: "exchange", name: name.to_owned(), problem, detail, binding: None });
     };
     for exchange in &topology.exchanges {
         let kind = exchange.kind.as_str();
@@ -83,7 +86,7 @@ const APPLY: &str = "`warren topology apply` makes it";
 fn queues(topology: &Topology, found: &Found) -> Vec<Difference> {
     let mut differences = Vec::new();
     let mut tell = |name: &str, problem, detail: String| {
-        differences.push(Difference { what: "queue", name: name.to_owned(), problem, detail });
+        differences.push(Difference { what: "queue", name: name.to_owned(), problem, detail, binding: None });
     };
     for queue in &topology.queues {
         match found.queues.get(&queue.name) {
@@ -160,6 +163,7 @@ fn bindings(topology: &Topology, found: &Found) -> Vec<Difference> {
         name: format!("{} --{}--> {}", binding.exchange, binding.key, binding.queue),
         problem,
         detail: detail.to_owned(),
+        binding: Some(binding.clone()),
     };
     let missing = want.difference(have).filter(|binding| !told(binding));
     let extra = have.difference(&want).filter(|binding| ours(binding) && !told(binding));
@@ -205,7 +209,10 @@ mod tests {
                 .queues
                 .iter()
                 .map(|q| {
-                    (q.name.clone(), Queue { arguments: Some(arguments(q)), messages: Some(0), consumers: Some(0) })
+                    (
+                        q.name.clone(),
+                        Queue { arguments: Some(arguments(q)), messages: Some(0), consumers: Some(0), limit: None },
+                    )
                 })
                 .collect(),
             bindings: Some(topology.bindings.iter().map(binding).collect()),

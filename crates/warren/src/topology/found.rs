@@ -26,6 +26,8 @@ pub(crate) struct Queue {
     pub(crate) messages: Option<u64>,
     /// Its consumers.
     pub(crate) consumers: Option<u64>,
+    /// How many messages a policy lets it hold, where one says so.
+    pub(crate) limit: Option<u64>,
 }
 
 /// A binding: from this exchange, with this key, to this queue.
@@ -43,6 +45,7 @@ impl From<Presence> for Found {
                 arguments: None,
                 messages: Some(queue.messages.into()),
                 consumers: Some(queue.consumers.into()),
+                limit: None,
             };
             (queue.name, counts)
         });

@@ -32,6 +32,9 @@ struct QueueInfo {
     arguments: Value,
     messages: Option<u64>,
     consumers: Option<u64>,
+    // likewise
+    #[serde(default)]
+    effective_policy_definition: Value,
 }
 
 #[derive(Deserialize)]
@@ -115,7 +118,8 @@ fn queues(infos: Vec<QueueInfo>) -> BTreeMap<String, Queue> {
             Value::Object(arguments) => arguments,
             _ => Map::new(),
         };
-        (info.name, Queue { arguments: Some(arguments), messages: info.messages, consumers: info.consumers })
+        let limit = info.effective_policy_definition["max-length"].as_u64();
+        (info.name, Queue { arguments: Some(arguments), messages: info.messages, consumers: info.consumers, limit })
     };
     infos.into_iter().map(queue).collect()
 }
@@ -155,9 +159,11 @@ mod tests {
     #[test]
     fn lists_are_read_as_the_broker_writes_them() {
         let infos = r#"[{"name":"order","arguments":{"x-queue-type":"quorum"},"messages":3,"consumers":1,"state":"running"},
-            {"name":"new","arguments":[]}]"#;
+            {"name":"new","arguments":[],"effective_policy_definition":[]},
+            {"name":"short","arguments":{},"effective_policy_definition":{"max-length":2}}]"#;
         let queues = queues(serde_json::from_str(infos).unwrap());
         assert_eq!((queues["order"].messages, queues["new"].messages), (Some(3), None));
+        assert_eq!((queues["order"].limit, queues["new"].limit, queues["short"].limit), (None, None, Some(2)));
         assert_eq!(queues["order"].arguments.as_ref().unwrap()["x-queue-type"], "quorum");
         let infos = r#"[{"source":"","vhost":"/","destination":"order","destination_type":"queue","routing_key":"order","arguments":{}},
             {"source":"events","vhost":"/","destination":"order","destination_type":"queue","routing_key":"product.changed","arguments":{}}]"#;

@@ -77,3 +77,32 @@ async fn a_database_that_goes_away_is_seen_and_seen_again() {
     sqlx::raw_sql(rename(&format!("{name}_away"), &name)).execute(&admin).await.expect("renamed");
     assert_eq!(watched.step().await, (None, None));
 }
+
+#[tokio::test]
+async fn a_statement_that_waits_for_a_lock_is_seen_as_long_as_it_waits() {
+    let database = TestDatabase::create().await;
+    crate::database::migrate(&database.url, migrator(1)).await.expect("migrated");
+    let mut watched = Watched::new(&database, migrator(1));
+    let lock = || AssertSqlSafe("lock table a in access exclusive mode");
+    let mut holder = database.pool.begin().await.expect("a transaction");
+    sqlx::query(lock()).execute(&mut *holder).await.expect("locked");
+    watched.step().await;
+    assert_eq!(watched.health.0.lock_wait.get(), 0.0);
+
+    let pool = database.pool.clone();
+    let waiting = tokio::spawn(async move {
+        let mut waiter = pool.begin().await?;
+        sqlx::query(lock()).execute(&mut *waiter).await?;
+        waiter.rollback().await
+    });
+    let seen = async {
+        while watched.health.0.lock_wait.get() == 0.0 {
+            watched.step().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), seen).await.expect("it is seen");
+    holder.rollback().await.expect("free");
+    waiting.await.expect("no panic").expect("it goes on");
+    watched.step().await;
+    assert_eq!(watched.health.0.lock_wait.get(), 0.0);
+}

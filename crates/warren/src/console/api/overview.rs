@@ -25,6 +25,6 @@ pub(in crate::console) async fn show(
     Query(Which { since, range }): Query<Which>,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Problem> {
-    console.sessions.of(&headers)?;
+    console.viewer(&headers)?;
     Ok(Json(console.board.value(range, since)))
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::client::error::root_cause;
 use crate::client::problem::Problem as Told;
 use crate::console::problem::Problem;
 use crate::console::{PATIENCE, Shared};
@@ -38,9 +39,8 @@ pub(in crate::console) async fn tell(
     })?;
     let (_, client) = console.services.iter().find(|(service, _)| *service == Service::Order).expect("all are there");
     let client = session.client(client)?.with_patience(PATIENCE);
-    let away = |error: &dyn std::fmt::Display| Problem::away(error.to_string());
-    let found = client.get(&format!("/v1/orders/{order}"), &[]).await.map_err(|error| away(&error))?;
-    let found: Value = found.read().map_err(|error| away(&error))?;
+    let found = client.get(&format!("/v1/orders/{order}"), &[]).await.map_err(|error| Problem::of_call(&error))?;
+    let found: Value = found.read().map_err(|error| Problem::of_call(&error))?;
     if found["payment"]["method"] != MANUAL {
         return Err(Problem::conflict(format!("Only an order of {MANUAL} is paid by a webhook.")));
     }
@@ -61,11 +61,12 @@ pub(in crate::console) async fn tell(
         .header("webhook-signature", provider.sign(&id, now, &body))
         .header("webhook-id", id)
         .header("webhook-timestamp", now);
-    let answer = request.body(body).send().await.map_err(|error| away(&error))?;
+    let lost = |error: reqwest::Error| Problem::away(format!("order does not answer: {}.", root_cause(&error)));
+    let answer = request.body(body).send().await.map_err(lost)?;
     let status = answer.status();
     if status.is_success() {
         return Ok(StatusCode::NO_CONTENT);
     }
     let told = answer.bytes().await.ok().and_then(|body| Told::read(status.as_u16(), None, &body));
-    Err(Problem::conflict(told.map_or_else(|| format!("order answers {status}"), |told| told.to_string())))
+    Err(told.map_or_else(|| Problem::away(format!("order answers {status}.")), |told| Problem::of_service(&told)))
 }

@@ -9,22 +9,27 @@ use messaging::inspect::{self, Watch};
 use messaging::settings::AmqpUrls;
 use messaging::topology::Topology;
 use reqwest::{Method, StatusCode};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::{EVERY, Look, Looked, Plan};
 use crate::client::Client;
 use crate::client::error::root_cause;
-use crate::console::Shared;
 use crate::console::figures::Figures;
+use crate::console::wrong::{Mismatch, Setup};
+use crate::console::{Console, Shared};
 use crate::queues::{Queues, of_all};
-use crate::topology::compare::{Problem, compare};
+use crate::topology::compare::{Difference, Problem, compare};
+use crate::topology::found::Found;
 use crate::topology::management;
 
 /// How long a service or the broker may take to answer. A service takes up to three seconds to count.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The wait between two looks at the bindings, which are a lot to list.
-const BINDINGS_EVERY: Duration = Duration::from_secs(20);
+/// The wait between two looks at bindings and policies, which are a lot to list.
+const SETUP_EVERY: Duration = Duration::from_secs(10);
+
+/// The wait before the next one where something differs.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// What the broker's list of connections shows of us.
 const CONNECTION_NAME: &str = "warren console";
@@ -34,7 +39,7 @@ pub(in crate::console) async fn keep(console: Shared, plan: Plan) {
     let topology = Topology::new(&plan.schedule);
     if let (Some(url), Some(urls)) = (plan.management_url.clone(), plan.broker.clone()) {
         let (console, topology) = (Shared::clone(&console), Topology::new(&plan.schedule));
-        tokio::spawn(async move { compare_bindings(&console, &url, &urls, &topology).await });
+        tokio::spawn(async move { keep_setup(&console, &url, &urls, &topology).await });
     }
     let mut watch = None;
     let mut tick = interval(EVERY);
@@ -105,21 +110,34 @@ async fn count(urls: &AmqpUrls, topology: &Topology, watch: &mut Option<Watch>) 
     found
 }
 
-async fn compare_bindings(console: &Shared, url: &str, urls: &AmqpUrls, topology: &Topology) {
+async fn keep_setup(console: &Console, url: &str, urls: &AmqpUrls, topology: &Topology) {
     let Some(account) = inspect::account(urls) else { return };
-    let mut tick = interval(BINDINGS_EVERY);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut before = Vec::new();
     loop {
-        tick.tick().await;
         // where it does not answer, what AMQP says of the broker is told, and nothing that may be mended by now
-        let Ok(found) = management::read(url, &account).await else {
-            console.board.differ(Vec::new());
-            continue;
-        };
-        let wrong = compare(topology, &found).into_iter().filter(|difference| difference.problem != Problem::LeftOver);
-        let told = wrong
-            .map(|difference| format!("{} {} is {}", difference.what, difference.name, difference.problem.as_str()));
-        console.board.differ(told.collect());
+        let found = management::read(url, &account).await;
+        let mut setup = found.map(|found| setup(topology, &found)).unwrap_or_default();
+        let pause = if setup.mismatches.is_empty() { SETUP_EVERY } else { AGAIN };
+        // services that start make what is missing: what is there a moment later was nothing wrong
+        let seen = std::mem::replace(&mut before, setup.mismatches.clone());
+        setup.mismatches.retain(|mismatch| seen.contains(mismatch));
+        console.board.set_up(setup);
+        sleep(pause).await;
+    }
+}
+
+fn setup(topology: &Topology, found: &Found) -> Setup {
+    let wrong = compare(topology, found).into_iter().filter(|difference| difference.problem != Problem::LeftOver);
+    let limit = |service: Service| Some((service, found.queues.get(service.name())?.limit?));
+    Setup { mismatches: wrong.map(mismatch).collect(), limits: Service::ALL.into_iter().filter_map(limit).collect() }
+}
+
+fn mismatch(difference: Difference) -> Mismatch {
+    let Difference { what, name, problem, binding, .. } = difference;
+    let lost = binding.filter(|binding| problem == Problem::Missing && Service::named(&binding.queue).is_some());
+    Mismatch {
+        told: format!("{what} {name} is {}", problem.as_str()),
+        lost: lost.map(|binding| (binding.key, binding.queue)),
     }
 }
 

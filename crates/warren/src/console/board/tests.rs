@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 use crate::queues::Waiting;
 
@@ -37,13 +39,34 @@ fn rates_are_what_counters_grew_by() {
 fn a_queue_that_is_never_empty_is_told_with_its_time() {
     let (mut state, begin, at) = (State::default(), Instant::now(), Utc::now());
     for step in 0..40 {
-        state.note(look(1, Some(5)), begin + EVERY * step, at + EVERY * step);
+        state.note(look(1, Some(50)), begin + EVERY * step, at + EVERY * step);
     }
     assert_eq!(state.scene.waiting[&Service::Order], EVERY * 39);
     let (wrong, since) = &state.wrong[0];
     assert_eq!((wrong.key.as_str(), *since), ("long-order", at + EVERY * 31));
     state.note(look(1, Some(0)), begin + EVERY * 40, at);
     assert!(state.wrong.is_empty() && state.scene.waiting.is_empty());
+}
+
+#[test]
+fn a_read_model_that_comes_no_closer_is_told_with_its_time() {
+    let (mut state, begin, at) = (State::default(), Instant::now(), Utc::now());
+    let behind = |behind: u32| {
+        let metrics = format!("warren_projection_pending{{projection=\"daily-sales\"}} {behind}\n");
+        let figures = Figures::read(&metrics, r#"{"checks": {}}"#).unwrap();
+        Look { services: [(Service::Order, Looked::Answers(Box::new(figures)))].into(), queues: None }
+    };
+    // one that follows is behind at times, and comes closer in between
+    for (step, events) in [(0, 0), (1, 5), (2, 3), (3, 4), (4, 4), (5, 80)] {
+        state.note(behind(events), begin + EVERY * step, at);
+    }
+    assert_eq!(state.scene.still["daily-sales"], EVERY * 3);
+    for step in 6..14 {
+        state.note(behind(80), begin + EVERY * step, at);
+    }
+    assert_eq!(state.wrong[0].0.title, "The read model daily-sales stands still");
+    state.note(behind(79), begin + EVERY * 14, at);
+    assert!(state.wrong.is_empty(), "it moves");
 }
 
 #[test]

@@ -127,7 +127,7 @@ function frame(path) {
   const side = app.querySelector('.side');
   if (!side || !session) return;
   const now = feed.now;
-  const urgent = now?.wrong.filter((wrong) => wrong.urgent).length ?? 0;
+  const urgent = now?.wrong.filter((wrong) => wrong.urgent && !wrong.follows).length ?? 0;
   const dead = Object.values(now?.queues ?? {}).reduce((sum, queue) => sum + queue.dead, 0);
   const badge = { '/': urgent, '/dead-letters': dead };
   const here = (to) => (to === '/' ? path === '/' : path.startsWith(to));

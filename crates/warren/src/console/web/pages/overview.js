@@ -2,7 +2,7 @@
 
 import { h } from '../dom.js';
 import { Chart, sparkline } from '../chart.js';
-import { SERVICES, ago, icon, number, pill, service, span, waiting } from '../words.js';
+import { SERVICES, ago, clock, icon, number, pill, service, span, waiting } from '../words.js';
 
 const SPAN = { minutes: 15 * 60000, day: 24 * 3600000 };
 const of = (name, label) => SERVICES.map((each) => ({ name: `${name}_${each}`, label: label ?? each, colour: each }));
@@ -48,11 +48,12 @@ function wrongNow(now, ok) {
     return h('section', { class: 'calm', 'aria-label': 'What is wrong now' }, icon('good'), h('div', null, h('h2', null, 'All is well'), h('p', null, 'Every service answers and is ready, every queue has its consumer, nothing waits for anybody.')));
   }
   return h('section', { 'aria-label': 'What is wrong now', class: 'wrongs' }, now.wrong.map((wrong) =>
-    h('article', { key: wrong.key, class: `wrong ${wrong.urgent ? 'urgent' : 'later'}` }, icon('warn'),
+    h('article', { key: wrong.key, class: `wrong ${wrong.urgent ? 'urgent' : 'later'} ${wrong.follows ? 'follows' : ''}` }, icon('warn'),
       h('div', null,
-        h('h2', null, wrong.title, h('span', { class: 'since' }, `for ${span((Date.now() - Date.parse(wrong.since)) / 1000)}`)),
-        h('p', null, wrong.detail),
-        wrong.helps ? h('p', { class: 'helps' }, h('strong', null, 'What helps: '), code(wrong.helps)) : null),
+        h('h2', null, wrong.title, h('span', { class: 'since' }, `since ${clock(wrong.since)}, for ${span((Date.now() - Date.parse(wrong.since)) / 1000)}`)),
+        h('p', null, code(wrong.detail)),
+        wrong.follows ? h('p', { class: 'helps' }, h('strong', null, 'Follows from: '), wrong.follows)
+          : wrong.helps ? h('p', { class: 'helps' }, h('strong', null, 'What helps: '), code(wrong.helps)) : null),
       h('div', { class: 'links' },
         wrong.page ? h('a', { class: 'button', href: wrong.page }, 'Show') : null,
         h('a', { href: `/runbooks/${wrong.runbook}` }, 'Runbook')))));
