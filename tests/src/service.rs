@@ -144,6 +144,12 @@ impl Service {
         assert!(earlier.is_none(), "{} runs already", self.name);
     }
 
+    /// Starts the process and waits until it answers, ready or not: from then on it knows what SIGTERM means.
+    pub async fn start_and_hear(&self) {
+        self.start();
+        eventually(&format!("{} answers", self.name), START_LIMIT, async || self.checks().await.map(drop)).await;
+    }
+
     /// Starts the process and waits until it is ready.
     pub async fn start_and_wait(&self) {
         self.start();

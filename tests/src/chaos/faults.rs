@@ -87,7 +87,7 @@ impl<'a> Saboteur<'a> {
                 let process = self.process(name, copy);
                 process.kill().await;
                 rest(time).await;
-                process.start();
+                process.start_and_hear().await;
             }
             Fault::Freeze(name, copy, time) => {
                 let process = self.process(name, copy);
@@ -98,7 +98,7 @@ impl<'a> Saboteur<'a> {
             Fault::Restart(name, copy) => {
                 let process = self.process(name, copy);
                 process.stop().await;
-                process.start();
+                process.start_and_hear().await;
             }
             Fault::BrokerStops(time) => outage(Infrastructure::Broker.stop().await, time).await,
             Fault::BrokerCrashes(time) => outage(Infrastructure::Broker.kill().await, time).await,
