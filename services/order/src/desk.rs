@@ -7,7 +7,9 @@ mod pricing;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::StatusCode;
 use contracts::event::Event;
@@ -20,6 +22,7 @@ use messaging::tx::{Database, Head, PublishError, Tx};
 use service_kit::http::idempotency::{Answer, Claim, Key, claim_many, keep_many};
 use service_kit::http::problem::Problem;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::timeout;
 use tracing::info;
 use uuid::Uuid;
 
@@ -41,6 +44,9 @@ const CLERKS: usize = 2;
 /// From so many on a batch is large enough that the next one is better for waiting until it is done: who arrives meanwhile
 /// shares fewer statements and commits.
 const CROWD: usize = 8;
+
+/// A batch that takes longer than this has met trouble that others need not wait for.
+const CROWD_WAIT: Duration = Duration::from_millis(250);
 
 /// A valid wish for an order.
 #[derive(Debug, Clone)]
@@ -97,9 +103,16 @@ async fn work(database: Database, queue: Arc<Mutex<mpsc::Receiver<(Wish, Reply)>
         if queue.recv_many(&mut batch, MOST_TOGETHER).await == 0 {
             return;
         }
-        let _others_wait = (batch.len() >= CROWD).then_some(queue);
+        let others_wait = (batch.len() >= CROWD).then_some(queue);
         let (wishes, replies): (Vec<Wish>, Vec<Reply>) = batch.into_iter().unzip();
-        for (reply, answer) in replies.into_iter().zip(answer_all(&database, &wishes).await) {
+        let mut answered = pin!(answer_all(&database, &wishes));
+        let in_time = timeout(CROWD_WAIT, &mut answered).await;
+        drop(others_wait);
+        let answers = match in_time {
+            Ok(answers) => answers,
+            Err(_) => answered.await,
+        };
+        for (reply, answer) in replies.into_iter().zip(answers) {
             // a caller that went away does not undo its order
             let _ = reply.send(answer);
         }

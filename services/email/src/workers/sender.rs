@@ -67,8 +67,8 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// How often a sender looks for mails that nobody woke it for: those that are due again.
 const POLL: Duration = Duration::from_millis(250);
 
-/// How long after a promise was not kept its claims are looked for: a commit whose answer was lost is over by then.
-const BROKEN_PROMISE: Duration = Duration::from_secs(5);
+/// How often a sender gives back what it holds without knowing it, whether it has heard of such or not.
+const DISOWN: Duration = Duration::from_mins(1);
 
 /// How long a probe without a mail may hold up a step. A server that is slower is found to be back by the next mail.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -102,7 +102,7 @@ pub struct Parts {
     pub mails: Mails,
 }
 
-/// Hands over mails. Any number of them may run, in any number of processes.
+/// Hands over mails. Any number of them may run, in any number of processes, each with a tray of its own.
 #[derive(Debug)]
 pub struct Sender {
     pool: PgPool,
@@ -113,6 +113,8 @@ pub struct Sender {
     tray: Tray,
     /// When to look for mails in their rows: after a call for it, and now and then.
     look_at: Instant,
+    /// When to give back what is held without being known.
+    disown_at: Instant,
     session: Option<Session>,
     number: Option<i32>,
     under_way: JoinSet<(Claimed, HandedOver)>,
@@ -144,6 +146,7 @@ impl Sender {
             wake,
             tray,
             look_at: Instant::now(),
+            disown_at: Instant::now() + DISOWN,
             session: None,
             number: None,
             under_way: JoinSet::new(),
@@ -167,6 +170,7 @@ impl Sender {
                     }
                 }
                 Err(error) => {
+                    self.tray.close();
                     let text = error.to_string();
                     if trouble.as_ref() != Some(&text) {
                         warn!(%error, "mails wait for the database");
@@ -192,9 +196,9 @@ impl Sender {
         if looked {
             self.desk.transport().tidy().await;
         }
-        if self.tray.broken().is_some_and(|since| since.elapsed() > BROKEN_PROMISE) {
-            self.tray.renew();
-            delivery::disown(&mut session.conn, session.sender, &self.held()).await?;
+        let now = Instant::now();
+        if self.tray.is_broken(now) || now >= self.disown_at {
+            self.disown(&mut session, now).await?;
         }
         let stale = self.take_from_tray();
         let until = self.claim(&mut session.conn, session.sender).await?;
@@ -217,6 +221,16 @@ impl Sender {
         Ok(session)
     }
 
+    /// Gives back what the database thinks this sender holds and it does not know.
+    async fn disown(&mut self, session: &mut Session, now: Instant) -> sqlx::Result<()> {
+        // Before that, since the tray must not bring it afterwards.
+        self.tray.renew();
+        delivery::disown(&mut session.conn, session.sender, &self.held()).await?;
+        self.tray.looked_after(now);
+        self.disown_at = now + DISOWN;
+        Ok(())
+    }
+
     fn held(&self) -> Vec<Uuid> {
         self.held.iter().copied().collect()
     }
@@ -224,17 +238,17 @@ impl Sender {
     /// Sets on their way what handlers have claimed, and returns what may be another's by now.
     fn take_from_tray(&mut self) -> Vec<Claimed> {
         let taken = self.tray.take();
-        for mail in taken.good {
+        for (mail, since) in taken.good {
             match self.brake.is_on() {
-                true => self.give_back(vec![mail]),
-                false => self.begin(mail),
+                true => self.give_back([mail]),
+                false => self.begin(mail, since),
             }
         }
         taken.stale
     }
 
     /// Gives back mails that were certainly not begun, but for those that were claimed again by now.
-    fn give_back(&mut self, mails: Vec<Claimed>) {
+    fn give_back(&mut self, mails: impl IntoIterator<Item = Claimed>) {
         for mail in mails {
             if !self.held.contains(&mail.id) {
                 self.tally.add(mail, Outcome::GiveBack(Duration::ZERO));
@@ -242,9 +256,10 @@ impl Sender {
         }
     }
 
-    fn begin(&mut self, mail: Claimed) {
+    /// Sets a mail on its way that was claimed after `since`.
+    fn begin(&mut self, mail: Claimed, since: std::time::Instant) {
         self.held.insert(mail.id);
-        let (desk, since) = (Arc::clone(&self.desk), std::time::Instant::now());
+        let desk = Arc::clone(&self.desk);
         self.under_way.spawn(async move {
             let handed_over = AssertUnwindSafe(desk.hand_over(&mail, since)).catch_unwind().await;
             (mail, handed_over.unwrap_or(HandedOver::Unknown))
@@ -268,6 +283,7 @@ impl Sender {
                 Admission::Probe => (1, true),
                 Admission::Nothing(until) => return Ok(until.min(Instant::now() + POLL)),
             };
+            let since = std::time::Instant::now();
             let mails = delivery::claim(conn, sender, limit).await?;
             if is_probe && mails.is_empty() {
                 match timeout(PROBE_TIMEOUT, self.desk.transport().check()).await {
@@ -280,7 +296,7 @@ impl Sender {
                 self.look_at = Instant::now() + POLL;
             }
             for mail in mails {
-                self.begin(mail);
+                self.begin(mail, since);
             }
         }
         let room = (BATCH + LOW_WATER).saturating_sub(self.under_way.len());
@@ -342,7 +358,7 @@ impl Sender {
         self.tray.close();
         while !(self.held.is_empty() && self.tally.len() == 0 && self.tray.is_done()) {
             let Taken { good, stale } = self.tray.take();
-            self.give_back([good, stale].concat());
+            self.give_back(good.into_iter().map(|(mail, _)| mail).chain(stale));
             if self.held.is_empty() && self.tally.len() == 0 {
                 // a handler's transaction, which ends soon
                 let _ = timeout(PATIENCE, self.tray.moved()).await;
@@ -359,6 +375,14 @@ impl Sender {
                 warn!(%error, held = self.held.len(), "what was sent cannot be recorded yet");
                 sleep(RECONNECT).await;
             }
+        }
+        if self.tray.has_broken() {
+            let looked = async {
+                let mut session = self.open().await?;
+                self.disown(&mut session, Instant::now()).await
+            };
+            // what cannot be looked for now is another sender's to find
+            let _ = timeout(PROBE_TIMEOUT, looked).await;
         }
         self.desk.transport().close().await;
     }

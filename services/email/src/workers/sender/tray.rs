@@ -4,8 +4,12 @@
 //! is handed over when that is committed, which saves a statement, a commit and their time. A handler asks for a
 //! [`Promise`] before it writes; the sender gets what was promised, or learns that it was not kept. What is handed over and
 //! lost, because the process ends, is a claim without an answer like any other.
+//!
+//! A promise that is not kept was rolled back as a rule; but if the answer to its commit was lost, its claims may be there,
+//! and nobody knows them. They are looked for a little later, when such a commit is over.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use messaging::tx::Tx;
 use tokio::sync::Notify;
@@ -13,7 +17,14 @@ use tokio::time::Instant;
 
 use crate::store::delivery::Claimed;
 
-/// Between the handlers and the sender. Clones are the same tray.
+/// How long after a promise was not kept its claims are looked for. A commit that takes longer is found by the look that is
+/// taken now and then in any case.
+const AFTER: Duration = Duration::from_secs(5);
+
+/// A sender that has not said for so long that it has time may be stuck, or dead without knowing it.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Between the handlers and the one sender of their process. Clones are the same tray.
 #[derive(Debug, Clone, Default)]
 pub struct Tray(Arc<Shared>);
 
@@ -27,20 +38,27 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     /// For which sender mails are claimed, and how many more it would take; closed at first, and while it has no time.
-    open: Option<(i32, usize)>,
+    open: Option<Open>,
     /// Which claims are good: those of an earlier term may have been given back meanwhile.
     term: u64,
     promises: usize,
-    mails: Vec<(u64, Claimed)>,
-    /// When a promise was last not kept: its claims may be there all the same, if the answer to a commit was lost.
-    broken: Option<Instant>,
+    mails: Vec<(u64, std::time::Instant, Claimed)>,
+    /// When promises were not kept that nobody has looked after yet: the first and the last.
+    broken: Option<(Instant, Instant)>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    sender: i32,
+    room: usize,
+    since: Instant,
 }
 
 /// Mails out of the tray.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    /// The sender's own, to be handed over.
-    pub(super) good: Vec<Claimed>,
+    /// The sender's own, to be handed over, each with the time before which it was not claimed.
+    pub(super) good: Vec<(Claimed, std::time::Instant)>,
     /// Perhaps the sender's own, and perhaps another's by now.
     pub(super) stale: Vec<Claimed>,
 }
@@ -49,20 +67,19 @@ impl Tray {
     /// Leave to claim so many mails for the sender, if it would begin with them at once.
     pub fn promise(&self, count: usize) -> Option<Promise> {
         let mut state = self.state();
-        let (sender, room) = state.open?;
-        if count > room {
-            return None;
-        }
-        state.open = Some((sender, room - count));
+        let open = state.open.as_mut().filter(|open| open.room >= count && open.since.elapsed() < FRESH)?;
+        open.room -= count;
+        let sender = open.sender;
         state.promises += 1;
-        Some(Promise { tray: self.clone(), sender, term: state.term, is_kept: false })
+        let since = std::time::Instant::now();
+        Some(Promise { tray: self.clone(), sender, term: state.term, since, is_kept: false })
     }
 
     /// Mails may be claimed for this sender, that many.
     pub(super) fn open(&self, sender: i32, room: usize) {
         let mut state = self.state();
         let room = room.saturating_sub(state.mails.len());
-        state.open = Some((sender, room));
+        state.open = Some(Open { sender, room, since: Instant::now() });
     }
 
     /// No more mails are claimed for the sender. What was promised still comes.
@@ -75,7 +92,6 @@ impl Tray {
         let mut state = self.state();
         state.open = None;
         state.term += 1;
-        state.broken = None;
     }
 
     /// What was handed over.
@@ -83,8 +99,8 @@ impl Tray {
         let mut state = self.state();
         let term = state.term;
         let mut taken = Taken::default();
-        for (of, mail) in std::mem::take(&mut state.mails) {
-            if of == term { taken.good.push(mail) } else { taken.stale.push(mail) }
+        for (of, since, mail) in std::mem::take(&mut state.mails) {
+            if of == term { taken.good.push((mail, since)) } else { taken.stale.push(mail) }
         }
         taken
     }
@@ -100,9 +116,20 @@ impl Tray {
         state.promises == 0 && state.mails.is_empty()
     }
 
-    /// When a promise was last not kept, in this term.
-    pub(super) fn broken(&self) -> Option<Instant> {
-        self.state().broken
+    /// Whether there is a promise that was not kept, and whose claims are to be looked for by now.
+    pub(super) fn is_broken(&self, now: Instant) -> bool {
+        self.state().broken.is_some_and(|(first, _)| first + AFTER <= now)
+    }
+
+    /// Whether there is any promise that was not kept and not looked after yet.
+    pub(super) fn has_broken(&self) -> bool {
+        self.state().broken.is_some()
+    }
+
+    /// The claims of promises that were not kept were looked for at `then`. What is younger is looked for once more.
+    pub(super) fn looked_after(&self, then: Instant) {
+        let mut state = self.state();
+        state.broken = state.broken.filter(|(_, last)| *last + AFTER > then).map(|(_, last)| (last, last));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -116,6 +143,7 @@ pub struct Promise {
     tray: Tray,
     sender: i32,
     term: u64,
+    since: std::time::Instant,
     is_kept: bool,
 }
 
@@ -129,8 +157,8 @@ impl Promise {
     pub fn keep(mut self, tx: &mut Tx, mails: Vec<Claimed>) {
         tx.on_commit(move || {
             self.is_kept = true;
-            let term = self.term;
-            self.tray.state().mails.extend(mails.into_iter().map(|mail| (term, mail)));
+            let (term, since) = (self.term, self.since);
+            self.tray.state().mails.extend(mails.into_iter().map(|mail| (term, since, mail)));
         });
     }
 }
@@ -139,8 +167,9 @@ impl Drop for Promise {
     fn drop(&mut self) {
         let mut state = self.tray.state();
         state.promises -= 1;
-        if !self.is_kept && self.term == state.term {
-            state.broken = Some(Instant::now());
+        if !self.is_kept {
+            let now = Instant::now();
+            state.broken = Some((state.broken.map_or(now, |(first, _)| first), now));
         }
         drop(state);
         self.tray.0.moved.notify_one();
@@ -173,8 +202,8 @@ mod tests {
     /// What [`Promise::keep`] does once its transaction has committed.
     fn keep(mut promise: Promise, count: usize) {
         promise.is_kept = true;
-        let term = promise.term;
-        promise.tray.state().mails.extend((0..count).map(|_| (term, mail())));
+        let (term, since) = (promise.term, promise.since);
+        promise.tray.state().mails.extend((0..count).map(|_| (term, since, mail())));
     }
 
     #[test]
@@ -207,13 +236,34 @@ mod tests {
         assert!(tray.is_done());
     }
 
-    #[test]
-    fn a_promise_that_is_not_kept_is_told_of_until_the_next_term() {
+    #[tokio::test(start_paused = true)]
+    async fn a_sender_that_says_nothing_gets_no_mails() {
+        let tray = Tray::default();
+        tray.open(7, 10);
+        tokio::time::advance(FRESH).await;
+        assert!(tray.promise(1).is_none());
+        tray.open(7, 10);
+        assert!(tray.promise(1).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn promises_that_are_not_kept_are_looked_after_each_at_its_time() {
         let tray = Tray::default();
         tray.open(7, 10);
         drop(tray.promise(1));
-        assert!(tray.broken().is_some());
         tray.renew();
-        assert!(tray.broken().is_none());
+        tray.open(7, 10);
+        assert!(tray.has_broken() && !tray.is_broken(Instant::now()));
+        tokio::time::advance(AFTER).await;
+        // a later one does not put off the look, and is not forgotten with it
+        tray.open(7, 10);
+        drop(tray.promise(1));
+        assert!(tray.is_broken(Instant::now()));
+        tray.looked_after(Instant::now());
+        assert!(tray.has_broken() && !tray.is_broken(Instant::now()));
+        tokio::time::advance(AFTER).await;
+        assert!(tray.is_broken(Instant::now()));
+        tray.looked_after(Instant::now());
+        assert!(!tray.has_broken());
     }
 }
