@@ -68,7 +68,7 @@ fn history() -> (Order, Vec<LoggedEvent>) {
         event_type: event.name().to_owned(),
         // of each type, the newest version
         version: if matches!(event, OrderEvent::Created(_)) { 2 } else { 1 },
-        time: order.updated_at,
+        time: if sequence == 1 { order.created_at } else { order.updated_at },
         correlation_id: "0198c0de".to_owned(),
         causation_id: None,
         traceparent: None,
