@@ -47,9 +47,10 @@ function table(rows) {
 }
 
 function inline(text) {
-  return text.split(/(`[^`]+`|\*\*[^*]+\*\*|\[[^\]]+\]\([^)]+\))/).map((part) => {
+  return text.split(/(`[^`]+`|\*\*[^*]+\*\*|\*[^*]+\*|\[[^\]]+\]\([^)]+\))/).map((part) => {
     if (/^`.+`$/.test(part)) return h('code', null, part.slice(1, -1));
     if (/^\*\*.+\*\*$/.test(part)) return h('strong', null, part.slice(2, -2));
+    if (/^\*.+\*$/.test(part)) return h('em', null, part.slice(1, -1));
     const link = /^\[([^\]]+)\]\(([^)]+)\)$/.exec(part);
     const runbook = link && /^([\w-]+)\.md$/.exec(link[2]);
     if (runbook) return h('a', { href: `/runbooks/${runbook[1]}` }, inline(link[1]));

@@ -43,20 +43,30 @@ fn causes(kind: &str) -> &'static [&'static str] {
 
 /// Names what each thing follows from. What leads to something urgent is urgent.
 pub(super) fn link(found: &mut [Wrong]) {
-    for at in 0..found.len() {
-        let key = found[at].key.clone();
-        let (kind, rest) = key.split_once('-').unwrap_or((&key, ""));
-        let of = if kind == "stuck" { &key } else { kind };
-        let begins = |beginning: &&str| {
-            let beginning = beginning.replace("{}", rest);
-            found.iter().position(|other| other.key == beginning || is_below(&other.key, &beginning))
-        };
-        let cause = causes(of).iter().find_map(begins).filter(|cause| *cause != at);
-        if let Some(cause) = cause {
-            found[at].follows = Some(found[cause].title.clone());
-            found[cause].urgent |= found[at].urgent;
+    let causes: Vec<Option<usize>> = (0..found.len()).map(|at| cause(found, at)).collect();
+    for (at, cause) in causes.iter().enumerate() {
+        found[at].follows = cause.map(|cause| found[cause].title.clone());
+    }
+    // a chain is no longer than there are things
+    for _ in 0..found.len() {
+        for (at, cause) in causes.iter().enumerate() {
+            if let Some(cause) = *cause {
+                found[cause].urgent |= found[at].urgent;
+            }
         }
     }
+}
+
+/// Where the cause of the thing at that place is, if it is told as well.
+fn cause(found: &[Wrong], at: usize) -> Option<usize> {
+    let key = found[at].key.as_str();
+    let (kind, rest) = key.split_once('-').unwrap_or((key, ""));
+    let begins = |beginning: &&str| {
+        let beginning = beginning.replace("{}", rest);
+        found.iter().position(|other| other.key == beginning || is_below(&other.key, &beginning))
+    };
+    let causes = causes(if kind == "stuck" { key } else { kind });
+    causes.iter().find_map(begins).filter(|cause| *cause != at)
 }
 
 /// Whether a beginning leaves open which service is meant, and this is one of them.
