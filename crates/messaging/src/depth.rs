@@ -11,6 +11,7 @@ use contracts::event::Service;
 use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -32,8 +33,11 @@ pub(crate) async fn watch(
     topology: Topology,
     link: Arc<Link>,
     metrics: Metrics,
+    mut declared: watch::Receiver<bool>,
     shutdown: CancellationToken,
 ) {
+    // a question about a queue that is not there yet would cost the connection
+    let _ = shutdown.run_until_cancelled(declared.wait_for(|declared| *declared)).await;
     let prefix = format!("{service}.");
     let names = topology.queues.into_iter().map(|queue| queue.name);
     let names: Vec<String> = names.filter(|name| *name == service.name() || name.starts_with(&prefix)).collect();

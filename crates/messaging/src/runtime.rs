@@ -93,6 +93,7 @@ pub fn tasks(parts: Parts, shutdown: &CancellationToken) -> Vec<Task> {
         Topology::new(&settings.retry_delays),
         Arc::clone(&consuming),
         metrics.clone(),
+        declared.subscribe(),
         shutdown.clone(),
     );
 
