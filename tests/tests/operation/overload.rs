@@ -1,6 +1,7 @@
 //! `OUTBOX_MAX`: what waits to be published has a limit, beyond which new work is refused and running work goes on.
 
 use end_to_end::http::Answer;
+use end_to_end::service::Service;
 use end_to_end::shop::{order_of, product, text};
 use end_to_end::system::System;
 use end_to_end::waiting::{PATIENCE, check, eventually};
@@ -15,6 +16,13 @@ fn overloaded(answer: &Answer) {
         "{answer} {:?}",
         answer.headers
     );
+}
+
+/// Whether as many events wait as may, by the count of the database: what a process counts beside that may be too much for
+/// a moment, and then it takes one more after it has refused one.
+async fn is_full(service: &Service) -> Result<(), String> {
+    let pending = service.metric("warren_outbox_pending", &[]).await?;
+    check(pending.is_some_and(|pending| pending >= 5.0), || format!("{pending:?} wait"))
 }
 
 #[tokio::test]
@@ -35,6 +43,7 @@ async fn a_full_outbox_refuses_new_work_and_recovers() {
         if answer.status == 201 {
             accepted.push(text(&answer.json(), "id").to_owned());
         }
+        is_full(&system.order).await?;
         check(answer.status == 503, || answer.to_string())
     })
     .await;
@@ -52,6 +61,7 @@ async fn a_full_outbox_refuses_new_work_and_recovers() {
     eventually("new products are refused", PATIENCE, async || {
         let cents = 100 + chrono::Utc::now().timestamp_subsec_millis();
         let answer = system.inventory.api().put("/v1/products/cup", &product("Cup", cents.into())).await;
+        is_full(&system.inventory).await?;
         check(answer.status == 503, || answer.to_string())
     })
     .await;
