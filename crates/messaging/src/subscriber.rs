@@ -156,7 +156,10 @@ impl Subscriber {
     }
 
     fn has_room(&self, batch: &[Delivery]) -> bool {
-        batch.len() < self.batch && batch.iter().filter(|delivery| delivery.redelivered).count() < MOST_AGAIN
+        // those that were delivered before have become more only if the last one is of them
+        let again = batch.last().is_some_and(|last| last.redelivered);
+        let is_full = again && batch.iter().filter(|delivery| delivery.redelivered).count() >= MOST_AGAIN;
+        batch.len() < self.batch && !is_full
     }
 
     /// Handles what had been delivered when the consumer was cancelled: it would come back as delivered again, each to be

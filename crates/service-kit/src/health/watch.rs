@@ -11,6 +11,7 @@ use super::{Check, Health};
 
 /// Often enough for orchestrators, which ask every few seconds.
 const INTERVAL: Duration = Duration::from_secs(1);
+
 /// How long the service's statements wait for a lock that somebody holds. A service sees its own sessions' waits, whatever
 /// its role may see of others.
 const LOCK_WAIT: &str = "

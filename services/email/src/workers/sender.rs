@@ -257,7 +257,7 @@ impl Sender {
     }
 
     /// Sets a mail on its way that was claimed after `since`.
-    fn begin(&mut self, mail: Claimed, since: std::time::Instant) {
+    fn begin(&mut self, mail: Claimed, since: Instant) {
         self.held.insert(mail.id);
         let desk = Arc::clone(&self.desk);
         self.under_way.spawn(async move {
@@ -283,7 +283,7 @@ impl Sender {
                 Admission::Probe => (1, true),
                 Admission::Nothing(until) => return Ok(until.min(Instant::now() + POLL)),
             };
-            let since = std::time::Instant::now();
+            let since = Instant::now();
             let mails = delivery::claim(conn, sender, limit).await?;
             if is_probe && mails.is_empty() {
                 match timeout(PROBE_TIMEOUT, self.desk.transport().check()).await {

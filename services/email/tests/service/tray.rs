@@ -2,13 +2,21 @@
 
 use contracts::event::Service;
 use email::handlers::ConfirmOrder;
-use email::workers::sender::Progress;
+use email::workers::sender::{Progress, Sender};
 use messaging::handler::Handler;
 use messaging::tx::Tx;
 use tokio_util::sync::CancellationToken;
 
 use crate::smtp_server::SmtpServer;
 use crate::world::{World, confirmed, context, eventually, received};
+
+/// A sender that has time, in the process of the handlers, and its mail server.
+async fn beside(world: &World) -> (Sender, SmtpServer) {
+    let server = SmtpServer::start().await;
+    let mut sender = world.sender_beside(&server.url());
+    assert!(matches!(sender.step().await.unwrap(), Progress::Idle(_)));
+    (sender, server)
+}
 
 /// A transaction in which a confirmation is queued.
 async fn queued(world: &World) -> Tx {
@@ -31,9 +39,8 @@ async fn claimed(world: &World) -> i64 {
 
 #[tokio::test]
 async fn a_mail_that_is_claimed_from_its_birth_goes_out_once() {
-    let (world, server) = (World::new().await, SmtpServer::start().await);
-    let mut sender = world.sender_beside(&server.url());
-    assert!(matches!(sender.step().await.unwrap(), Progress::Idle(_)));
+    let world = World::new().await;
+    let (mut sender, server) = beside(&world).await;
     world.confirmations(3).await;
     assert_eq!(claimed(&world).await, 3, "nobody has looked for them");
     // nobody else takes them
@@ -45,9 +52,8 @@ async fn a_mail_that_is_claimed_from_its_birth_goes_out_once() {
 
 #[tokio::test]
 async fn more_than_the_sender_has_time_for_wait_in_their_rows() {
-    let (world, server) = (World::new().await, SmtpServer::start().await);
-    let mut sender = world.sender_beside(&server.url());
-    sender.step().await.unwrap();
+    let world = World::new().await;
+    let (mut sender, server) = beside(&world).await;
     world.confirmations(300).await;
     assert_eq!(claimed(&world).await, 0);
     world.until_all(&mut sender, "sent").await;
@@ -56,9 +62,8 @@ async fn more_than_the_sender_has_time_for_wait_in_their_rows() {
 
 #[tokio::test]
 async fn what_was_claimed_for_a_session_that_is_lost_goes_out_once() {
-    let (world, server) = (World::new().await, SmtpServer::start().await);
-    let mut sender = world.sender_beside(&server.url());
-    sender.step().await.unwrap();
+    let world = World::new().await;
+    let (mut sender, server) = beside(&world).await;
     let (before, after) = (queued(&world).await, queued(&world).await);
     before.commit().await.unwrap();
     world.sql(&format!("select pg_terminate_backend(pid) from {SESSIONS}")).await;
@@ -71,9 +76,8 @@ async fn what_was_claimed_for_a_session_that_is_lost_goes_out_once() {
 
 #[tokio::test]
 async fn claims_of_a_commit_whose_answer_was_lost_are_found() {
-    let (world, server) = (World::new().await, SmtpServer::start().await);
-    let mut sender = world.sender_beside(&server.url());
-    sender.step().await.unwrap();
+    let world = World::new().await;
+    let (mut sender, server) = beside(&world).await;
     // as if the answer to its commit had been lost: the claim is there, and its promise is not kept
     drop(queued(&world).await);
     queued(&world).await.commit().await.unwrap();
@@ -89,9 +93,8 @@ async fn claims_of_a_commit_whose_answer_was_lost_are_found() {
 
 #[tokio::test]
 async fn what_was_promised_before_a_stop_is_given_back() {
-    let (world, server) = (World::new().await, SmtpServer::start().await);
-    let mut sender = world.sender_beside(&server.url());
-    sender.step().await.unwrap();
+    let world = World::new().await;
+    let (sender, server) = beside(&world).await;
     let tx = queued(&world).await;
     let stop = CancellationToken::new();
     let running = tokio::spawn(sender.run(stop.clone()));

@@ -1,11 +1,12 @@
 //! One mail, from its claim to the answer: address, page, message, handing over.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use lettre::message::Mailbox;
 use messaging::failpoint;
 use messaging::trace::Span;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::brake::Gate;
 use super::outcome::HandedOver;

@@ -42,7 +42,7 @@ struct State {
     /// Which claims are good: those of an earlier term may have been given back meanwhile.
     term: u64,
     promises: usize,
-    mails: Vec<(u64, std::time::Instant, Claimed)>,
+    mails: Vec<(u64, Instant, Claimed)>,
     /// When promises were not kept that nobody has looked after yet: the first and the last.
     broken: Option<(Instant, Instant)>,
 }
@@ -58,7 +58,7 @@ struct Open {
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     /// The sender's own, to be handed over, each with the time before which it was not claimed.
-    pub(super) good: Vec<(Claimed, std::time::Instant)>,
+    pub(super) good: Vec<(Claimed, Instant)>,
     /// Perhaps the sender's own, and perhaps another's by now.
     pub(super) stale: Vec<Claimed>,
 }
@@ -71,7 +71,7 @@ impl Tray {
         open.room -= count;
         let sender = open.sender;
         state.promises += 1;
-        let since = std::time::Instant::now();
+        let since = Instant::now();
         Some(Promise { tray: self.clone(), sender, term: state.term, since, is_kept: false })
     }
 
@@ -143,7 +143,7 @@ pub struct Promise {
     tray: Tray,
     sender: i32,
     term: u64,
-    since: std::time::Instant,
+    since: Instant,
     is_kept: bool,
 }
 
