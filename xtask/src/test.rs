@@ -16,7 +16,7 @@ use crate::{process, workspace};
 /// A part of the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
-    /// Unit, contract and documentation tests: no broker, no database.
+    /// Unit, contract and documentation tests: nearly all without a database.
     Unit,
     /// The rules of the source tree: who imports whom, what stays pure.
     Tidy,
@@ -42,7 +42,7 @@ impl Part {
     }
 
     fn needs_servers(self) -> bool {
-        matches!(self, Part::Integration | Part::EndToEnd | Part::Console)
+        self != Part::Tidy
     }
 
     /// The part to which an integration test of cargo's belongs.

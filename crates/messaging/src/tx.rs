@@ -106,7 +106,7 @@ pub enum PublishError {
     NotJson(&'static str),
 }
 
-/// A transaction that one can publish from. Dropped without [`Tx::commit`], it never happened.
+/// A transaction that one can publish from. Dropped without [`Tx::commit`] or [`Tx::end`], it never happened.
 #[derive(Debug)]
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
@@ -197,6 +197,26 @@ impl Tx {
         self.on_commit.0.push(Box::new(action));
     }
 
+    /// Ends a request's transaction with its outcome: commits what led to `Ok`, and undoes what led to `Err` before it
+    /// returns that. Who is refused and asks again at once then finds the locks free, such as that of his idempotency key;
+    /// a transaction that is dropped is undone some time later.
+    ///
+    /// # Errors
+    /// Those of the outcome, and of [`commit`](Self::commit).
+    pub async fn end<T, E: From<sqlx::Error>>(self, outcome: Result<T, E>) -> Result<T, E> {
+        match outcome {
+            Ok(done) => {
+                self.commit().await?;
+                Ok(done)
+            }
+            Err(refused) => {
+                // whoever cannot be told that it is over will notice
+                let _ = self.inner.rollback().await;
+                Err(refused)
+            }
+        }
+    }
+
     /// Stores everything: rows, events, inbox. On `Ok` it is durable, and the relay has been woken.
     ///
     /// # Errors
@@ -204,7 +224,11 @@ impl Tx {
     pub async fn commit(mut self) -> sqlx::Result<()> {
         let count = self.events.len();
         if count > 0 {
-            event_log::append(&mut self.inner, std::mem::take(&mut self.events)).await?;
+            let appended = event_log::append(&mut self.inner, std::mem::take(&mut self.events)).await;
+            if let Err(error) = appended {
+                let _ = self.inner.rollback().await;
+                return Err(error);
+            }
         }
         failpoint::reach("before-commit");
         self.inner.commit().await?;

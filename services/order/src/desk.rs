@@ -5,7 +5,7 @@
 
 mod pricing;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,13 +24,11 @@ use service_kit::http::problem::Problem;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::info;
-use uuid::Uuid;
 
 use crate::http::views::OrderView;
 use crate::order::Order;
 use crate::saga::nobody;
 use crate::store;
-use crate::store::product::Product;
 
 /// Orders that share a transaction, at most.
 const MOST_TOGETHER: usize = 64;
@@ -175,35 +173,51 @@ impl From<DeskError> for Problem {
 }
 
 async fn try_place(database: &Database, wishes: &[Wish]) -> Result<Vec<Result<Answer, Problem>>, DeskError> {
-    AssertUnwindSafe(in_time(place(database, wishes))).catch_unwind().await.unwrap_or(Err(DeskError::Panicked))
+    let placed = async {
+        let mut tx = database.begin(nobody()).await?;
+        let placed = place(&mut tx, wishes).await;
+        tx.end(placed).await
+    };
+    let placed = AssertUnwindSafe(in_time(placed)).catch_unwind().await;
+    let Placed { answers, orders } = placed.unwrap_or(Err(DeskError::Panicked))?;
+    for (index, order) in &orders {
+        let (correlation_id, event) = (wishes[*index].context.correlation_id.as_str(), OrderCreated::TYPE);
+        let (lines, total) = (order.lines.len(), order.total);
+        info!(order_id = %order.id, correlation_id, event, lines, %total, "order placed");
+    }
+    Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(Problem::internal()))).collect())
 }
 
-/// Places a batch: one answer each, in order.
-async fn place(database: &Database, wishes: &[Wish]) -> Result<Vec<Result<Answer, Problem>>, DeskError> {
-    let mut tx = database.begin(nobody()).await?;
-    let mut answers = claims(&mut tx, wishes).await?;
-    let (customers, now) = {
-        let ids: BTreeSet<Uuid> = wishes.iter().map(|wish| wish.customer_id.0).collect();
-        store::customer::known(&mut tx, &ids.into_iter().collect::<Vec<_>>()).await?
-    };
-    tx.set_now(now);
-    let customers: HashSet<Uuid> = customers.into_iter().collect();
-    let prices = prices(&mut tx, wishes).await?;
-    let mut placed = BTreeMap::new();
+/// What became of a batch.
+struct Placed {
+    /// One for each wish, in order.
+    answers: Vec<Option<Result<Answer, Problem>>>,
+    /// The new orders, by the index of their wish.
+    orders: BTreeMap<usize, Order>,
+}
+
+/// Places a batch.
+async fn place(tx: &mut Tx, wishes: &[Wish]) -> Result<Placed, DeskError> {
+    let mut answers = claims(tx, wishes).await?;
+    let customers: BTreeSet<CustomerId> = wishes.iter().map(|wish| wish.customer_id).collect();
+    let skus: BTreeSet<&Sku> = wishes.iter().flat_map(|wish| &wish.lines).map(|(sku, _)| sku).collect();
+    let basis = store::desk::basis(tx, &customers, &skus).await?;
+    tx.set_now(basis.now);
+    let mut orders = BTreeMap::new();
     for (index, wish) in wishes.iter().enumerate().filter(|(index, _)| answers[*index].is_none()).collect::<Vec<_>>() {
-        match pricing::price(wish, &customers, &prices, now) {
+        match pricing::price(wish, &basis) {
             Ok(order) => {
                 tx.on_behalf_of(&wish.context);
                 tx.publish(&mut Head::NONE.clone(), &order.created()).await?;
                 answers[index] = Some(Ok(answer(&order)));
-                placed.insert(index, order);
+                orders.insert(index, order);
             }
             Err(problem) => answers[index] = Some(Err(problem)),
         }
     }
-    if !placed.is_empty() {
-        store::order::insert(&mut tx, &placed.values().collect::<Vec<_>>()).await?;
-        let kept: Vec<(&Key, &Answer)> = placed
+    if !orders.is_empty() {
+        store::order::insert(tx, &orders.values().collect::<Vec<_>>()).await?;
+        let kept: Vec<(&Key, &Answer)> = orders
             .keys()
             .filter_map(|index| match (&wishes[*index].key, &answers[*index]) {
                 (Some(key), Some(Ok(answer))) => Some((key, answer)),
@@ -211,16 +225,10 @@ async fn place(database: &Database, wishes: &[Wish]) -> Result<Vec<Result<Answer
             })
             .collect();
         if !kept.is_empty() {
-            keep_many(&mut tx, &kept).await?;
+            keep_many(tx, &kept).await?;
         }
-        tx.commit().await?;
     }
-    for (index, order) in &placed {
-        let (correlation_id, event) = (wishes[*index].context.correlation_id.as_str(), OrderCreated::TYPE);
-        let (lines, total) = (order.lines.len(), order.total);
-        info!(order_id = %order.id, correlation_id, event, lines, %total, "order placed");
-    }
-    Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(Problem::internal()))).collect())
+    Ok(Placed { answers, orders })
 }
 
 /// Claims the keys of the batch: answered where the wish was fulfilled before or is under way, open elsewhere.
@@ -241,13 +249,6 @@ async fn claims(tx: &mut Tx, wishes: &[Wish]) -> Result<Vec<Option<Result<Answer
         };
     }
     Ok(answers)
-}
-
-async fn prices(tx: &mut Tx, wishes: &[Wish]) -> sqlx::Result<HashMap<Sku, Product>> {
-    let skus: BTreeSet<&str> = wishes.iter().flat_map(|wish| &wish.lines).map(|(sku, _)| sku.as_str()).collect();
-    let skus: Vec<String> = skus.into_iter().map(str::to_owned).collect();
-    let products = store::product::sold(tx, &skus).await?;
-    Ok(products.into_iter().map(|product| (product.sku.clone(), product)).collect())
 }
 
 fn answer(order: &Order) -> Answer {

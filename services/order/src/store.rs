@@ -1,6 +1,7 @@
 //! All SQL of the service, by table, one statement per function.
 
 pub mod customer;
+pub mod desk;
 pub mod ops;
 pub mod order;
 pub mod outage;

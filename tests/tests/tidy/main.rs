@@ -205,13 +205,11 @@ fn copies_of_migrations_are_copies() {
     };
     let messaging = migrations("0001_messaging.sql");
     assert_eq!(messaging.len(), 3, "every service has the tables of messaging");
-    let mut idempotency = migrations("0002_idempotency.sql");
-    let original = root().join("crates/service-kit/idempotency.sql");
-    if original.exists() {
-        idempotency.push((relative(&original), std::fs::read_to_string(&original).expect("it can be read")));
-    }
-    assert!(idempotency.len() >= 2, "services with POST routes have the table of idempotency keys");
-    for copies in [messaging, idempotency] {
+    // that they are those of service-kit is a test of its own there
+    let idempotency = migrations("0002_idempotency.sql");
+    let claim = migrations("0004_idempotency_claim.sql");
+    assert_eq!((idempotency.len(), claim.len()), (2, 2), "services with POST routes have idempotency keys");
+    for copies in [messaging, idempotency, claim] {
         let (first, text) = &copies[0];
         let different = copies.iter().filter(|(_, other)| other != text).map(|(path, _)| format!("{path} and {first}"));
         none("these copies differ", different.collect());

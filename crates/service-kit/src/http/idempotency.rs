@@ -29,8 +29,11 @@
 //! }
 //! ```
 //!
-//! Where many requests share one transaction, [`claim_many`] and [`keep_many`] do the same for all of them. The table
-//! is `idempotency.sql` of this crate; the services' migrations copy it.
+//! Whoever refuses after the claim rolls back before the answer is given: a transaction that is only dropped is undone some
+//! time later, and who asks again at once would find the key in use.
+//!
+//! Where many requests share one transaction, [`claim_many`] and [`keep_many`] do the same for all of them. The table and
+//! the function that claims are `idempotency.sql` and `idempotency_claim.sql` of this crate; the services' migrations copy them.
 
 mod store;
 

@@ -3,14 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use contracts::values::Sku;
-use messaging::tx::Database;
+use messaging::tx::{Database, Tx};
 use serde::{Deserialize, Serialize};
 use service_kit::http::auth::{Authorized, Staff, scope};
 use service_kit::http::context::RequestContext;
 use service_kit::http::extract::{Body, Errors, NoQuery, Path, Validate};
-use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, claim, keep};
+use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, Key, claim, keep};
 use service_kit::http::problem::Problem;
 use tracing::info;
 
@@ -74,27 +73,36 @@ pub(super) async fn adjust(
     _: NoQuery,
     key: IdempotencyKey,
     request: RequestContext,
-    Body { value: Adjustment { delta, reason }, raw }: Body<Adjustment>,
-) -> Result<Response, Problem> {
+    Body { value, raw }: Body<Adjustment>,
+) -> Result<Answer, Problem> {
     admit(&database)?;
     let key = key.of(&caller, &raw);
     let mut tx = database.begin(context(&request)).await?;
-    if let Claim::Replay(answer) = claim(&mut tx, key.as_ref()).await? {
-        return Ok(answer.into_response());
+    let adjusted = adjust_in(&mut tx, key.as_ref(), sku, value).await;
+    tx.end(adjusted).await
+}
+
+async fn adjust_in(
+    tx: &mut Tx,
+    key: Option<&Key>,
+    sku: Sku,
+    Adjustment { delta, reason }: Adjustment,
+) -> Result<Answer, Problem> {
+    if let Claim::Replay(answer) = claim(tx, key).await? {
+        return Ok(answer);
     }
-    store::lock::products(&mut tx, &[], &[&sku]).await?;
-    let mut shelf = stockroom::take(&mut tx, &[&sku]).await?;
+    store::lock::products(tx, &[], &[&sku]).await?;
+    let mut shelf = stockroom::take(tx, &[&sku]).await?;
     let before = shelf.get(&sku).ok_or_else(no_such_product)?.stock;
     check_total(before, delta)?;
     let low = shelf.adjust(&sku, delta, reason).ok_or_else(|| insufficient(before))?;
-    stockroom::publish_low(&mut tx, &mut shelf, low).await.map_err(unpublished)?;
-    stockroom::put_back(&mut tx, &shelf).await?;
+    stockroom::publish_low(tx, &mut shelf, low).await.map_err(unpublished)?;
+    stockroom::put_back(tx, &shelf).await?;
     let stock = shelf.get(&sku).map_or(before, |item| item.stock);
     let answer = Answer::json(StatusCode::OK, &StockView::from(stock));
-    keep(&mut tx, key.as_ref(), &answer).await?;
-    tx.commit().await?;
-    info!(%sku, delta, on_hand = stock.on_hand, "stock adjusted");
-    Ok(answer.into_response())
+    keep(tx, key, &answer).await?;
+    tx.on_commit(move || info!(%sku, delta, on_hand = stock.on_hand, "stock adjusted"));
+    Ok(answer)
 }
 
 /// 422 where the stock would become a number that not every reader of the answer keeps exact.

@@ -1,33 +1,26 @@
 //! Makes orders of wishes: priced from the price list, or refused.
 
-use std::collections::{HashMap, HashSet};
-
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use contracts::money::Money;
-use contracts::values::{OrderId, Sku};
+use contracts::values::OrderId;
 use service_kit::http::problem::Problem;
 use uuid::{Builder, Uuid};
 
 use super::Wish;
 use crate::order::{Line, Order};
-use crate::store::product::Product;
+use crate::store::desk::Basis;
 
 /// Makes an order of a wish.
-pub(super) fn price(
-    wish: &Wish,
-    customers: &HashSet<Uuid>,
-    prices: &HashMap<Sku, Product>,
-    now: DateTime<Utc>,
-) -> Result<Order, Problem> {
-    if !customers.contains(&wish.customer_id.0) {
+pub(super) fn price(wish: &Wish, basis: &Basis) -> Result<Order, Problem> {
+    if !basis.customers.contains(&wish.customer_id) {
         return Err(refused("unknown-customer", "Unknown customer", "There is no such customer.")
             .with_error("/customer_id", "is no customer"));
     }
     let mut lines = Vec::with_capacity(wish.lines.len());
     let mut total: Option<Money> = None;
     for (index, (sku, quantity)) in wish.lines.iter().enumerate() {
-        let Some(product) = prices.get(sku) else {
+        let Some(product) = basis.products.get(sku) else {
             return Err(refused("unknown-sku", "Unknown sku", "A product does not exist or is not sold.")
                 .with_error(format!("/lines/{index}/sku"), "is no product that is sold"));
         };
@@ -54,7 +47,7 @@ pub(super) fn price(
         });
     }
     let total = total.ok_or_else(Problem::internal)?;
-    Ok(Order::place(wish.customer_id, lines, total, wish.payment_method.clone(), id_at(now), now))
+    Ok(Order::place(wish.customer_id, lines, total, wish.payment_method.clone(), id_at(basis.now), basis.now))
 }
 
 /// An order's id: a UUIDv7 of the database's clock down to the microsecond (RFC 9562, section 6.2, method 3), so that the

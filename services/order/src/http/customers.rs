@@ -7,12 +7,12 @@ use axum::response::IntoResponse;
 use contracts::event::Event as _;
 use contracts::order::{CustomerChanged, CustomerRegistered};
 use contracts::values::CustomerId;
-use messaging::tx::{Head, PublishError};
+use messaging::tx::{Head, PublishError, Tx};
 use serde::Deserialize;
 use service_kit::http::auth::{Authorized, Staff, scope};
 use service_kit::http::context::RequestContext;
 use service_kit::http::extract::{Body, Errors, IfMatch, NoQuery, Path, Validate, etag, given};
-use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, claim, keep};
+use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, Key, claim, keep};
 use service_kit::http::problem::Problem;
 use tracing::info;
 
@@ -96,23 +96,31 @@ pub async fn register(
     http.admit()?;
     let key = key.of(&caller, &body.raw);
     let mut tx = http.database.begin(context(&request)).await?;
-    if let Claim::Replay(answer) = claim(&mut tx, key.as_ref()).await? {
+    let registered = register_in(&mut tx, key.as_ref(), body.value, request.request_id).await;
+    tx.end(registered).await
+}
+
+async fn register_in(
+    tx: &mut Tx,
+    key: Option<&Key>,
+    NewCustomer { name, email }: NewCustomer,
+    correlation_id: String,
+) -> Result<Answer, Problem> {
+    if let Claim::Replay(answer) = claim(tx, key).await? {
         return Ok(answer);
     }
-    let NewCustomer { name, email } = body.value;
     let mut head = Head::NONE;
     let id = CustomerId::new();
     let event = CustomerRegistered { customer_id: id, name: name.clone(), email: email.clone() };
     tx.publish(&mut head, &event).await.map_err(publish_problem)?;
     let customer = Customer { id, name, email, version: head.sequence, created_at: head.time, updated_at: head.time };
-    store::customer::insert(&mut tx, &customer).await.map_err(taken)?;
+    store::customer::insert(tx, &customer).await.map_err(taken)?;
     let answer = Answer::json(StatusCode::CREATED, &CustomerView::of(&customer, &[]))
         .with_location(format!("/v1/customers/{id}"))
         .with_etag(customer.version);
-    keep(&mut tx, key.as_ref(), &answer).await?;
-    tx.commit().await?;
+    keep(tx, key, &answer).await?;
     let event = CustomerRegistered::TYPE;
-    info!(customer_id = %id, correlation_id = request.request_id, event, "customer registered");
+    tx.on_commit(move || info!(customer_id = %id, correlation_id, event, "customer registered"));
     Ok(answer)
 }
 

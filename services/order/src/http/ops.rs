@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use contracts::values::{EventId, OrderId};
 use messaging::follower::FollowError;
+use messaging::tx::Tx;
 use messaging::{event_log, inbox};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use service_kit::http::auth::{Staff, scope};
 use service_kit::http::context::RequestContext;
 use service_kit::http::extract::{Errors, NoQuery, OptionalBody, Path, Validate};
-use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, claim, keep};
+use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, Key, claim, keep};
 use service_kit::http::problem::Problem;
 use tracing::info;
 
@@ -163,10 +164,16 @@ pub async fn nudge(
     http.admit()?;
     let key = key.of(&caller, &body.raw);
     let mut tx = http.database.begin(context(&request)).await?;
-    if let Claim::Replay(answer) = claim(&mut tx, key.as_ref()).await? {
+    tx.after_commit(&http.intents);
+    let nudged = nudge_in(&mut tx, key.as_ref(), id, request.request_id).await;
+    tx.end(nudged).await
+}
+
+async fn nudge_in(tx: &mut Tx, key: Option<&Key>, id: OrderId, correlation_id: String) -> Result<Answer, Problem> {
+    if let Claim::Replay(answer) = claim(tx, key).await? {
         return Ok(answer);
     }
-    let order = store::order::lock(&mut tx, &[id]).await?.pop();
+    let order = store::order::lock(tx, &[id]).await?.pop();
     let order = order.ok_or_else(|| Problem::not_found("There is no such order."))?;
     let waits_for = match order.status {
         Status::Pending => Some("inventory"),
@@ -175,13 +182,11 @@ pub async fn nudge(
         Status::Confirmed | Status::Cancelled => None,
     };
     if order.status == Status::Pending {
-        store::ops::publish_creation_again(&mut tx, id).await?;
+        store::ops::publish_creation_again(tx, id).await?;
     }
-    store::ops::ask_again(&mut tx, id).await?;
+    store::ops::ask_again(tx, id).await?;
     let answer = Answer::json(StatusCode::ACCEPTED, &Nudged { order_id: id, status: order.status, waits_for });
-    keep(&mut tx, key.as_ref(), &answer).await?;
-    tx.after_commit(&http.intents);
-    tx.commit().await?;
-    info!(order_id = %id, correlation_id = request.request_id, waits_for, "order nudged");
+    keep(tx, key, &answer).await?;
+    tx.on_commit(move || info!(order_id = %id, correlation_id, waits_for, "order nudged"));
     Ok(answer)
 }

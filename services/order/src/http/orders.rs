@@ -6,11 +6,12 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use contracts::values::{CustomerId, OrderId, Quantity, Sku};
 use messaging::event_log;
+use messaging::tx::Tx;
 use serde::Deserialize;
 use service_kit::http::auth::{Authorized, Caller, scope};
 use service_kit::http::context::RequestContext;
 use service_kit::http::extract::{Body, Errors, NoQuery, OptionalBody, Path, Query, Validate, etag, given};
-use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, claim, keep};
+use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, Key, claim, keep};
 use service_kit::http::page::{Cursor, Limit, Page};
 use service_kit::http::problem::Problem;
 
@@ -199,12 +200,18 @@ pub async fn cancel(
 ) -> Result<Answer, Problem> {
     let key = key.of(&caller, &body.raw);
     let mut tx = http.database.begin(context(&request)).await?;
-    if let Claim::Replay(answer) = claim(&mut tx, key.as_ref()).await? {
+    tx.after_commit(&http.intents);
+    let step = Step { order_id: id, command: Command::Cancel(body.value.reason), context: context(&request) };
+    let cancelled = cancel_in(&mut tx, key.as_ref(), &caller, step).await;
+    tx.end(cancelled).await
+}
+
+async fn cancel_in(tx: &mut Tx, key: Option<&Key>, caller: &Caller, step: Step) -> Result<Answer, Problem> {
+    if let Claim::Replay(answer) = claim(tx, key).await? {
         return Ok(answer);
     }
-    visible(&caller, store::order::find(&mut tx, id).await?)?;
-    let step = Step { order_id: id, command: Command::Cancel(body.value.reason), context: context(&request) };
-    let moved = advance(&mut tx, &[step]).await.map_err(saga_problem)?;
+    visible(caller, store::order::find(tx, step.order_id).await?)?;
+    let moved = advance(tx, &[step]).await.map_err(saga_problem)?;
     let order = match moved.into_iter().next() {
         Some(Moved::Order(order)) => order,
         Some(Moved::Refused(Refusal::AlreadyCancelled)) => {
@@ -218,9 +225,7 @@ pub async fn cancel(
         Some(Moved::Unknown) | None => return Err(unknown()),
     };
     let answer = Answer::json(StatusCode::ACCEPTED, &OrderView::of(&order)).with_etag(order.version);
-    keep(&mut tx, key.as_ref(), &answer).await?;
-    tx.after_commit(&http.intents);
-    tx.commit().await?;
+    keep(tx, key, &answer).await?;
     Ok(answer)
 }
 

@@ -4,10 +4,12 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use chrono::Utc;
 use contracts::values::OrderId;
+use messaging::context::Context;
+use messaging::tx::Tx;
 use serde::Deserialize;
 use service_kit::http::context::RequestContext;
 use service_kit::http::extract::{Errors, NoQuery, RawBody, Validate, given};
-use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, claim, keep};
+use service_kit::http::idempotency::{Answer, Claim, IdempotencyKey, Key, claim, keep};
 use service_kit::http::problem::Problem;
 
 use super::{Http, context, saga_problem};
@@ -100,19 +102,32 @@ pub async fn webhook(
     }
     query?;
     let key = key?.of_sender(PROVIDER, &body.raw);
-    let Message { r#type: outcome, order_id, payment_id, reason } = body.parse()?;
+    let message: Message = body.parse()?;
 
-    let taken = Answer::empty(StatusCode::NO_CONTENT);
     let mut tx = http.database.begin(context(&request)).await?;
-    if let Claim::Replay(answer) = claim(&mut tx, key.as_ref()).await? {
+    tx.after_commit(&http.intents);
+    let taken = take(&mut tx, key.as_ref(), id, message, &context(&request)).await;
+    tx.end(taken).await
+}
+
+/// Takes a message that is the provider's, once.
+async fn take(
+    tx: &mut Tx,
+    key: Option<&Key>,
+    webhook_id: &str,
+    Message { r#type: outcome, order_id, payment_id, reason }: Message,
+    context: &Context,
+) -> Result<Answer, Problem> {
+    let taken = Answer::empty(StatusCode::NO_CONTENT);
+    if let Claim::Replay(answer) = claim(tx, key).await? {
         return Ok(answer);
     }
-    let order = store::order::lock(&mut tx, &[order_id]).await?.pop();
+    let order = store::order::lock(tx, &[order_id]).await?.pop();
     let order = order.ok_or_else(|| Problem::not_found("There is no such order."))?;
-    if !store::webhook::remember(&mut tx, id).await? {
+    if !store::webhook::remember(tx, webhook_id).await? {
         return Ok(taken);
     }
-    let known = store::payment::find(&mut tx, &payment_id).await?;
+    let known = store::payment::find(tx, &payment_id).await?;
     match meaning(&order, known.as_ref(), outcome, &payment_id) {
         Meaning::Nothing => {}
         Meaning::Conflict => return Err(Problem::conflict("The order has another payment, which is not refunded.")),
@@ -123,15 +138,13 @@ pub async fn webhook(
                 Outcome::Completed => (Command::Pay(result), "completed"),
                 Outcome::Failed => (Command::FailPayment(result, reason), "failed"),
             };
-            advance(&mut tx, &[Step { order_id, command, context: context(&request) }]).await.map_err(saga_problem)?;
-            let intent = Intent { payment_id, ..Intent::new(&order, context(&request)) };
-            store::payment::record(&mut tx, &intent, state).await?;
+            advance(tx, &[Step { order_id, command, context: context.clone() }]).await.map_err(saga_problem)?;
+            let intent = Intent { payment_id, ..Intent::new(&order, context.clone()) };
+            store::payment::record(tx, &intent, state).await?;
         }
     }
     // whoever sends messages is there
-    store::outage::end(&mut tx).await?;
-    keep(&mut tx, key.as_ref(), &taken).await?;
-    tx.after_commit(&http.intents);
-    tx.commit().await?;
+    store::outage::end(tx).await?;
+    keep(tx, key, &taken).await?;
     Ok(taken)
 }

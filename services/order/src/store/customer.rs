@@ -97,17 +97,3 @@ pub async fn lock(conn: &mut PgConnection, id: CustomerId) -> sqlx::Result<Optio
     .fetch_optional(conn)
     .await
 }
-
-/// Those of `ids` that are customers, and the database's clock.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn known(conn: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<(Vec<Uuid>, DateTime<Utc>)> {
-    let row = sqlx::query!(
-        r#"select array(select id from customer where id = any($1)) as "known!", clock_timestamp() as "now!""#,
-        ids,
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok((row.known, row.now))
-}

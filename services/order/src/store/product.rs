@@ -19,21 +19,6 @@ pub struct Product {
     pub unit_price: Money,
 }
 
-/// The products of these skus that may be ordered.
-///
-/// # Errors
-/// When the database refuses.
-pub async fn sold(conn: &mut PgConnection, skus: &[String]) -> sqlx::Result<Vec<Product>> {
-    let rows = sqlx::query!("select sku, name, amount, currency from product where sku = any($1) and active", skus)
-        .fetch_all(conn)
-        .await?;
-    let product = |sku: &str, name, amount, currency: &str| {
-        let unit_price = Money::new(amount, currency.parse().ok()?).ok()?;
-        Some(Product { sku: sku.parse().ok()?, name, unit_price })
-    };
-    Ok(rows.into_iter().filter_map(|row| product(&row.sku, row.name, row.amount, &row.currency)).collect())
-}
-
 /// Takes over changes, each unless a later one is known; sorted, so that batches of two copies of the service wait for
 /// each other instead of blocking each other.
 ///

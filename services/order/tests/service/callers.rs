@@ -82,3 +82,24 @@ async fn who_may_not_is_told_before_anything_else() {
         assert!(headers.contains_key("www-authenticate"));
     }
 }
+
+/// An error is not kept, and neither is the lock of its key for a moment longer than the answer takes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_refused_may_ask_again_at_once_under_the_same_key() {
+    let shop = Shop::open().await;
+    let customer = shop.customer("a@example.com").await;
+    let order = |sku: &str| json!({"customer_id": customer, "lines": [{"sku": sku, "quantity": 1}], "payment_method": "sandbox:ok"});
+    let somebody = |address: String| json!({"name": "Eve", "email": address});
+    for n in 0..100 {
+        let key = [("idempotency-key", &*format!("key-{n}"))];
+        for (path, wrong, refused, right) in [
+            ("/v1/orders", order("nothing"), 422, order("tea")),
+            ("/v1/customers", somebody("a@example.com".into()), 409, somebody(format!("{n}@example.com"))),
+        ] {
+            let (status, problem) = shop.call("POST", path, &key, Some(wrong)).await;
+            assert_eq!(status.as_u16(), refused, "{problem}");
+            let (status, answer) = shop.call("POST", path, &key, Some(right)).await;
+            assert_eq!(status, StatusCode::CREATED, "{path} for the {n}th time: {answer}");
+        }
+    }
+}

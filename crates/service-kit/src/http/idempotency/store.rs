@@ -1,6 +1,5 @@
 //! The statements behind idempotency keys.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -36,68 +35,40 @@ pub async fn claim_many(db: &mut PgConnection, keys: &[Key]) -> Result<Vec<Resul
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    // Two statements: the second needs a snapshot taken after the locks were, or an answer committed in between would go unseen.
-    let locked = try_lock(db, keys).await?;
-    let mut kept = find(db, keys).await?;
-    let claims = keys.iter().zip(locked).enumerate().map(|(n, (key, locked))| {
-        // The lock of an equal key is ours already, and would be given to us again.
-        let repeated = keys[..n].iter().any(|earlier| earlier.is_same_request(key));
-        match kept.remove(&n) {
-            Some(kept) if kept.fingerprint != key.fingerprint => Err(reused()),
-            Some(kept) => Ok(Claim::Replay(kept.answer)),
-            None if locked && !repeated => Ok(Claim::New),
-            None => Err(in_use()),
-        }
-    });
-    Ok(claims.collect())
-}
-
-/// Takes the keys' locks until the end of the transaction; which of them were free.
-async fn try_lock(db: &mut PgConnection, keys: &[Key]) -> Result<Vec<bool>, sqlx::Error> {
-    let locks: Vec<i64> = keys.iter().map(Key::lock).collect();
-    sqlx::query_scalar!(
-        r#"select pg_try_advisory_xact_lock(wanted.lock) as "locked!"
-             from unnest($1::bigint[]) with ordinality as wanted (lock, n)
-            order by wanted.n"#,
-        &locks
-    )
-    .fetch_all(db)
-    .await
-}
-
-struct Kept {
-    fingerprint: Vec<u8>,
-    answer: Answer,
-}
-
-/// The kept answers by the index of their key.
-async fn find(db: &mut PgConnection, keys: &[Key]) -> Result<HashMap<usize, Kept>, sqlx::Error> {
     let callers: Vec<&str> = keys.iter().map(|key| key.caller.as_str()).collect();
     let routes: Vec<&str> = keys.iter().map(|key| key.route.as_str()).collect();
     let texts: Vec<&str> = keys.iter().map(|key| key.key.as_str()).collect();
+    let locks: Vec<i64> = keys.iter().map(Key::lock).collect();
     let rows = sqlx::query!(
-        r#"select wanted.n as "n!", kept.fingerprint, kept.status, kept.location, kept.etag, kept.body
-             from unnest($1::text[], $2::text[], $3::text[]) with ordinality as wanted (caller, route, key, n)
-             join idempotency kept using (caller, route, key)"#,
+        r#"select locked as "locked!", fingerprint, status, location, etag, body
+           from claim_idempotency_keys($1, $2, $3, $4)"#,
         &callers as &[&str],
         &routes as &[&str],
         &texts as &[&str],
+        &locks,
     )
     .fetch_all(db)
     .await?;
-    let kept = rows.into_iter().map(|row| {
-        let status = u16::try_from(row.status).ok().and_then(|status| StatusCode::from_u16(status).ok());
-        let answer = Answer {
-            status: status.expect("a constraint keeps it between 200 and 299"),
-            location: row.location,
-            etag: row.etag,
-            body: row.body.into(),
-            replayed: true,
-        };
-        let index = usize::try_from(row.n - 1).expect("ordinality counts from one");
-        (index, Kept { fingerprint: row.fingerprint, answer })
+    let claims = keys.iter().zip(rows).enumerate().map(|(n, (key, row))| {
+        // The lock of an equal key is ours already, and would be given to us again.
+        let repeated = keys[..n].iter().any(|earlier| earlier.is_same_request(key));
+        match (row.status, row.body) {
+            (Some(_), Some(_)) if row.fingerprint.as_deref() != Some(&key.fingerprint[..]) => Err(reused()),
+            (Some(status), Some(body)) => {
+                let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
+                Ok(Claim::Replay(Answer {
+                    status: status.expect("a constraint keeps it between 200 and 299"),
+                    location: row.location,
+                    etag: row.etag,
+                    body: body.into(),
+                    replayed: true,
+                }))
+            }
+            _ if row.locked && !repeated => Ok(Claim::New),
+            _ => Err(in_use()),
+        }
     });
-    Ok(kept.collect())
+    Ok(claims.collect())
 }
 
 /// [`keep`] for many requests that share a transaction.

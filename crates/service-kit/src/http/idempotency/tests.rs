@@ -7,11 +7,13 @@ use sqlx::{Connection, PgConnection, PgPool};
 use super::*;
 use crate::test_database::TestDatabase;
 
-const DDL: &str = include_str!("../../../idempotency.sql");
+const TABLE: &str = include_str!("../../../idempotency.sql");
+const CLAIM: &str = include_str!("../../../idempotency_claim.sql");
 
 async fn database() -> TestDatabase {
     let database = TestDatabase::create().await;
-    sqlx::raw_sql(DDL).execute(&database.pool).await.expect("the table");
+    sqlx::raw_sql(TABLE).execute(&database.pool).await.expect("the table");
+    sqlx::raw_sql(CLAIM).execute(&database.pool).await.expect("the function");
     database
 }
 
@@ -253,9 +255,11 @@ async fn a_customers_own_requests_are_its_own() {
 
 /// A copy is simpler than an abstraction, as long as somebody looks.
 #[test]
-fn the_services_migrations_are_this_table() {
+fn the_services_migrations_are_these() {
     for service in ["order", "inventory"] {
-        let path = format!("{}/../../migrations/{service}/0002_idempotency.sql", env!("CARGO_MANIFEST_DIR"));
-        assert_eq!(std::fs::read_to_string(&path).expect("the migration"), DDL, "{path}");
+        for (file, original) in [("0002_idempotency.sql", TABLE), ("0004_idempotency_claim.sql", CLAIM)] {
+            let path = format!("{}/../../migrations/{service}/{file}", env!("CARGO_MANIFEST_DIR"));
+            assert_eq!(std::fs::read_to_string(&path).expect("the migration"), original, "{path}");
+        }
     }
 }
