@@ -216,9 +216,9 @@ async fn try_connect(url: &str, name: &str) -> Result<Connection, ConnectError> 
 }
 
 /// Whether a node takes a connection and then says nothing, such as a frozen process. lapin's thread of such an attempt
-/// stays until the node wakes up or goes away, so after the first one the node is asked with a plain socket. Anything that
+/// stays until the node wakes up or goes away, so after the first one the node is asked with a plain socket first. Anything that
 /// it answers to the greeting will do, even a closed connection or a TLS alert.
-async fn is_silent(url: &str) -> bool {
+pub(crate) async fn is_silent(url: &str) -> bool {
     let Ok(AMQPUri { authority, .. }) = url.parse() else { return false };
     let greet = async {
         let mut stream = TcpStream::connect((authority.host.as_str(), authority.port)).await?;

@@ -12,7 +12,7 @@ use lapin::Channel;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -42,13 +42,18 @@ pub(crate) async fn watch(
     let names = topology.queues.into_iter().map(|queue| queue.name);
     let names: Vec<String> = names.filter(|name| *name == service.name() || name.starts_with(&prefix)).collect();
     let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while shutdown.run_until_cancelled(tick.tick()).await.is_some() {
-        let Some(session) = shutdown.run_until_cancelled(link.session()).await else { return };
-        let asked = timeout(ANSWER_TIMEOUT, look(&session, service, &names, &metrics)).await;
-        let refused = match asked {
-            Ok(Ok(())) => continue,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "no answer in time".to_owned(),
+        // a broker that is away has no session to ask over
+        let asked = timeout(ANSWER_TIMEOUT, async {
+            let session = link.session().await;
+            look(&session, service, &names, &metrics).await
+        });
+        let refused = match shutdown.run_until_cancelled(asked).await {
+            None => return,
+            Some(Ok(Ok(()))) => continue,
+            Some(Ok(Err(error))) => error.to_string(),
+            Some(Err(_)) => "no answer in time".to_owned(),
         };
         debug!(reason = refused, "queues cannot be counted");
         metrics.queue_messages.clear();

@@ -9,7 +9,7 @@ use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind};
 
-use crate::connection::connect;
+use crate::connection::{self, connect};
 use crate::settings::AmqpUrls;
 use crate::topology::Topology;
 
@@ -109,6 +109,17 @@ impl Watch {
     pub async fn presence(&mut self, topology: &Topology) -> Result<Presence, InspectError> {
         Asker { connection: &self.connection, channel: &mut self.channel }.ask_all(topology).await
     }
+}
+
+/// Whether every node takes a connection and then says nothing, or does not even that. Who asks again and again asks this
+/// first after an attempt without an answer, since such an attempt leaves a thread behind until the node goes on.
+pub async fn is_silent(urls: &AmqpUrls) -> bool {
+    for url in urls.all() {
+        if !connection::is_silent(url).await {
+            return false;
+        }
+    }
+    true
 }
 
 pub(crate) async fn connect_any(urls: &AmqpUrls, name: &str) -> Result<Connection, InspectError> {

@@ -58,10 +58,14 @@ impl Metrics {
             completion_seconds: Histogram::new(exponential_buckets(0.01, 2.0, 18)),
         };
         registry.register("warren_orders", "Orders by status", metrics.orders.clone());
-        registry.register("warren_orders_stuck", "Orders that wait for too long", metrics.stuck.clone());
+        registry.register(
+            "warren_orders_stuck",
+            "Orders that wait for too long, counted up to 1000 for each thing that they wait for",
+            metrics.stuck.clone(),
+        );
         registry.register(
             "warren_orders_stuck_for",
-            "Orders that wait for too long, by what they wait for",
+            "Orders that wait for too long, by what they wait for; counted up to 1000 each",
             metrics.stuck_for.clone(),
         );
         registry.register(

@@ -51,6 +51,7 @@ async fn orders_come_in_while_the_broker_is_away() {
     let system = System::setup().proxies(true).start().await;
     system.sell("tea", 100, 1000).await;
     let customer = system.customer().await;
+    counts_consumers(&system, true).await;
     system.proxies().broker.cut();
     let order_ids = load_of(&system, &customer, 40).await;
     for name in SERVICES {
@@ -64,9 +65,22 @@ async fn orders_come_in_while_the_broker_is_away() {
     }
     let http = system.order.api().get("/readyz?role=http").await;
     assert_eq!(http.status, 200, "{http}");
+    counts_consumers(&system, false).await;
     system.proxies().broker.mend();
     all_confirmed(&system, &order_ids).await;
+    counts_consumers(&system, true).await;
     system.finish().await;
+}
+
+/// Waits until each service tells, or does not tell any more, who consumes its queue: an old count would hide an outage.
+async fn counts_consumers(system: &System, tell: bool) {
+    for name in SERVICES {
+        eventually(&format!("{name} counts consumers: {tell}"), PATIENCE, async || {
+            let told = system.service(name).metric("warren_queue_consumers", &[("queue", name)]).await?;
+            check(told.is_some() == tell, || format!("{told:?}"))
+        })
+        .await;
+    }
 }
 
 #[tokio::test]

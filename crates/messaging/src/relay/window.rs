@@ -103,8 +103,9 @@ impl<'a> Window<'a> {
         let (wait, opened) = self.breaker.failed();
         if opened {
             warn!(reason, "relay pauses; events wait in the log");
-            (self.relay.report)("relay", Err(format!("paused: {reason}")));
         }
+        // each time: a queue may be full by the time the broker is back
+        (self.relay.report)("relay", Err(format!("paused: {reason}")));
         self.size = 1;
         self.relay.shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.ok_or(Stop::Shutdown)
     }

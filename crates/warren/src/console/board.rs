@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::figures::{Figures, growth};
 use super::history::{History, Point, Range};
-use super::wrong::{self, Looked, Recent, Scene, Setup, Wrong};
+use super::wrong::{self, COUNTED, Looked, Recent, Scene, Setup, Wrong};
 use crate::client::Services;
 use crate::queues::Queues;
 pub(super) use look::keep;
@@ -68,6 +68,8 @@ struct State {
     /// Since when each queue is not empty, and since when each thing is wrong.
     filled: BTreeMap<Service, Instant>,
     wrong: Vec<(Wrong, DateTime<Utc>)>,
+    /// Since when those that handle orders are well with nothing on its way to them.
+    quiet: Option<Instant>,
     /// How far each read model that is behind was behind at the last look, and since when it has come no closer.
     behind: BTreeMap<String, (f64, Instant)>,
 }
@@ -121,6 +123,8 @@ impl State {
         self.moments.push_back((now, moment));
         self.scene.recent = Service::ALL.into_iter().map(|service| (service, self.recent(service))).collect();
         self.scene.still = self.still(now);
+        self.quiet = wrong::is_quiet(&self.scene).then(|| self.quiet.unwrap_or(now));
+        self.scene.quiet = self.quiet.map(|since| now - since);
         self.scene.mails = self.mails(now);
         let point = self.point(at);
         self.history.add(point);
@@ -166,15 +170,16 @@ impl State {
 
     /// The read models that are behind, with for how long each has come no closer.
     fn still(&mut self, now: Instant) -> BTreeMap<String, Duration> {
+        let before = std::mem::take(&mut self.behind);
         // while the service does not answer, nobody knows
         let Some(figures) = self.scene.services.get(&Service::Order).and_then(Looked::figures) else {
-            return std::mem::take(&mut self.scene.still);
+            return BTreeMap::new();
         };
-        let before = std::mem::take(&mut self.behind);
         let behind = figures.projections.iter().filter(|(_, behind)| **behind > 0.0);
         self.behind = behind
             .map(|(name, behind)| {
-                let since = before.get(name).filter(|(before, _)| behind >= before).map_or(now, |(_, since)| *since);
+                let stood = |(before, _): &&(f64, Instant)| behind >= before && *behind < COUNTED;
+                let since = before.get(name).filter(stood).map_or(now, |(_, since)| *since);
                 (name.clone(), (*behind, since))
             })
             .collect();

@@ -1,5 +1,5 @@
-//! What is wrong now, in words: a pure function of what was looked at. The thresholds are those of the alert rules in
-//! `deploy/prometheus`, without their patience: who looks at a screen wants to know at once.
+//! What is wrong now, in words: a pure function of what was looked at. It tells of the same things as the alert rules in
+//! `deploy/prometheus`, earlier and at lower thresholds: who looks at a screen wants to know at once.
 //!
 //! One trouble shows in many places. Rules, a file per subject, find each of them; [`links`] then says which follows from
 //! which, so that the cause stands first.
@@ -111,6 +111,8 @@ pub(super) struct Scene {
     pub(super) setup: Setup,
     /// Read models that are behind and have not come closer, with for how long.
     pub(super) still: BTreeMap<String, Duration>,
+    /// For how long those that handle orders have been well with nothing on its way to them; none while that is not so.
+    pub(super) quiet: Option<Duration>,
     /// Mails of the last quarter of an hour that were refused, and those in doubt.
     pub(super) mails: (f64, f64),
 }
@@ -137,6 +139,9 @@ pub(super) fn all(scene: &Scene) -> Vec<Wrong> {
     found.sort_by_key(|wrong| (!wrong.urgent, wrong.follows.is_some()));
     found
 }
+
+pub(super) use books::COUNTED;
+pub(super) use orders::is_quiet;
 
 #[cfg(test)]
 mod tests;

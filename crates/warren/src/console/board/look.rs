@@ -31,6 +31,9 @@ const SETUP_EVERY: Duration = Duration::from_secs(10);
 /// The wait before the next one where something differs.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// What is said of who gives none.
+const NO_ANSWER: &str = "no answer in time";
+
 /// What the broker's list of connections shows of us.
 const CONNECTION_NAME: &str = "warren console";
 
@@ -41,7 +44,7 @@ pub(in crate::console) async fn keep(console: Shared, plan: Plan) {
         let (console, topology) = (Shared::clone(&console), Topology::new(&plan.schedule));
         tokio::spawn(async move { keep_setup(&console, &url, &urls, &topology).await });
     }
-    let mut watch = None;
+    let mut broker = Broker::default();
     let mut tick = interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -49,7 +52,7 @@ pub(in crate::console) async fn keep(console: Shared, plan: Plan) {
         let services = plan.services.iter().map(|(service, client)| async { (*service, look(client).await) });
         let queues = async {
             match &plan.broker {
-                Some(urls) => Some(count(urls, &topology, &mut watch).await),
+                Some(urls) => Some(broker.count(urls, &topology).await),
                 None => None,
             }
         };
@@ -81,7 +84,7 @@ async fn fetch(client: &Client, path: &str, expected: &[StatusCode]) -> Result<(
         Ok((status, body))
     };
     let failed = |error: reqwest::Error| {
-        if error.is_timeout() { "no answer in time".to_owned() } else { root_cause(&error.without_url()) }
+        if error.is_timeout() { NO_ANSWER.to_owned() } else { root_cause(&error.without_url()) }
     };
     let (status, body) = asked.await.map_err(failed)?;
     body.map(|body| (status, body)).ok_or_else(|| strange(status))
@@ -93,21 +96,37 @@ fn strange(status: StatusCode) -> String {
 }
 
 /// Counts over one connection, and over a new one after each error.
-async fn count(urls: &AmqpUrls, topology: &Topology, watch: &mut Option<Watch>) -> Result<Queues, String> {
-    let asked = async {
-        let watch = match watch.as_mut() {
-            Some(watch) => watch,
-            None => watch.insert(Watch::open(urls, CONNECTION_NAME).await?),
+#[derive(Default)]
+struct Broker {
+    watch: Option<Watch>,
+    /// Whether it gave no answer the last time.
+    silent: bool,
+}
+
+impl Broker {
+    async fn count(&mut self, urls: &AmqpUrls, topology: &Topology) -> Result<Queues, String> {
+        let Self { watch, silent } = self;
+        let asked = async {
+            if *silent && inspect::is_silent(urls).await {
+                return Err(NO_ANSWER.to_owned());
+            }
+            *silent = false;
+            let watch = match watch.as_mut() {
+                Some(watch) => watch,
+                None => watch.insert(Watch::open(urls, CONNECTION_NAME).await.map_err(|error| error.to_string())?),
+            };
+            watch.presence(topology).await.map_err(|error| error.to_string())
         };
-        watch.presence(topology).await
-    };
-    let found = match timeout(ANSWER_TIMEOUT, asked).await {
-        Ok(Ok(found)) => return Ok(of_all(&found.queues)),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err("no answer in time".to_owned()),
-    };
-    *watch = None;
-    found
+        let found = timeout(ANSWER_TIMEOUT, asked).await;
+        self.silent |= found.is_err();
+        match found.unwrap_or_else(|_| Err(NO_ANSWER.to_owned())) {
+            Ok(found) => Ok(of_all(&found.queues)),
+            Err(why) => {
+                self.watch = None;
+                Err(why)
+            }
+        }
+    }
 }
 
 async fn keep_setup(console: &Console, url: &str, urls: &AmqpUrls, topology: &Topology) {

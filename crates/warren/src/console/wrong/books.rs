@@ -10,6 +10,9 @@ use super::{Figures, Looked, Scene, Wrong};
 /// A read model that is so many events behind is told whether it moves or not.
 const BEHIND: f64 = 1000.0;
 
+/// So many events are counted; of one that is further behind nobody can see whether it comes closer.
+pub(in crate::console) const COUNTED: f64 = 100_000.0;
+
 /// One that is behind at all and has not come closer for so long stands still.
 const STILL: Duration = Duration::from_secs(20);
 
@@ -58,6 +61,10 @@ pub(super) fn read_models(scene: &Scene, found: &mut Vec<Wrong>) {
         } else {
             continue;
         };
+        let events = match *behind {
+            COUNTED.. => format!("{COUNTED} events or more are"),
+            behind => count(behind, "event is", "events are"),
+        };
         found.push(Wrong {
             urgent: false,
             helps: helps.into(),
@@ -65,10 +72,7 @@ pub(super) fn read_models(scene: &Scene, found: &mut Vec<Wrong>) {
             ..wrong(
                 format!("behind-{name}"),
                 title,
-                format!(
-                    "{} not in it yet{since}. Reports and totals show an earlier moment; orders go on.",
-                    count(*behind, "event is", "events are")
-                ),
+                format!("{events} not in it yet{since}. Reports and totals show an earlier moment; orders go on.",),
             )
         });
     }

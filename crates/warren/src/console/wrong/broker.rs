@@ -2,8 +2,8 @@
 
 use contracts::event::Service;
 
-use super::words::{count, span, touches, wrong};
-use super::{Looked, Mismatch, Scene, Wrong};
+use super::words::{count, span, stands, wrong};
+use super::{Figures, Looked, Mismatch, Scene, Wrong};
 use crate::queues::Waiting;
 
 /// A work queue with more than this is long.
@@ -16,7 +16,22 @@ const SLOW: (std::time::Duration, u32) = (std::time::Duration::from_secs(60), 10
 const FULL: &str = "a queue is full";
 
 pub(super) fn rules(scene: &Scene, found: &mut Vec<Wrong>) {
-    if let Some(why) = &scene.broker {
+    let stands_elsewhere = |figures: &Figures| !figures.not_ready.contains_key("broker");
+    let services_are_connected = scene.services.values().filter_map(Looked::figures).any(stands_elsewhere);
+    if let Some(why) = scene.broker.as_ref().filter(|_| services_are_connected) {
+        found.push(Wrong {
+            urgent: false,
+            helps: "Is the console's AMQP_URL right, with a user that may configure (RabbitMQ 4.3.0 wants that of who counts)? If the \
+                    broker hangs, services notice within twenty seconds."
+                .into(),
+            runbook: "service-down",
+            ..wrong(
+                "console-broker",
+                "The console cannot ask the broker",
+                format!("RabbitMQ: {why}. Services are connected to it; the queues are shown as they count them."),
+            )
+        });
+    } else if let Some(why) = &scene.broker {
         found.push(Wrong {
             helps: "Bring RabbitMQ back. Orders are taken meanwhile; their events go out in order by themselves."
                 .into(),
@@ -69,7 +84,7 @@ fn of_queue(scene: &Scene, service: Service, queue: &Waiting, found: &mut Vec<Wr
             ..wrong(
                 format!("queue-{service}"),
                 format!("The queue {service} does not exist"),
-                format!("Events for {service} reach nobody. {}", touches(service)),
+                format!("Events for {service} reach nobody. {}", stands(service)),
             )
         });
         return;
@@ -82,7 +97,7 @@ fn of_queue(scene: &Scene, service: Service, queue: &Waiting, found: &mut Vec<Wr
             ..wrong(
                 format!("consumers-{service}"),
                 format!("Nobody takes what is in the queue {service}"),
-                format!("{waiting}, and no consumer. {}", touches(service)),
+                format!("{waiting}, and no consumer. {}", stands(service)),
             )
         });
     }
@@ -116,7 +131,8 @@ fn dead(scene: &Scene, service: Service, dead: u32) -> Wrong {
         .collect();
     let letters = count(dead.into(), "dead letter", "dead letters");
     let title = match seen.as_slice() {
-        [(kind, _)] => format!("{letters} of {service}: {}", reason(kind)),
+        // those from before its start are of any kind
+        [(kind, seen)] if *seen >= f64::from(dead) => format!("{letters} of {service}: {}", reason(kind)),
         _ => format!("{letters} of {service}"),
     };
     let them = if dead == 1 { "it was" } else { "they were" };

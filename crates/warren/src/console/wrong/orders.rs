@@ -1,5 +1,7 @@
 //! Orders that wait for too long, by what they wait for.
 
+use std::time::Duration;
+
 use contracts::event::Service;
 
 use super::words::{count, wrong};
@@ -10,6 +12,9 @@ const MEND: &str =
 
 const LOST: &str = "Look at the order, and press `Nudge` on its page (`warren order nudge ORDER`): that publishes the step again, \
                     and has no second effect.";
+
+/// So many orders are looked up for each thing that they wait for.
+const LISTED: f64 = 1000.0;
 
 pub(super) fn rules(scene: &Scene, figures: &Figures, found: &mut Vec<Wrong>) {
     let mut untold = figures.stuck;
@@ -24,7 +29,11 @@ pub(super) fn rules(scene: &Scene, figures: &Figures, found: &mut Vec<Wrong>) {
 }
 
 fn stuck(scene: &Scene, waits_for: &str, number: f64) -> Wrong {
-    let orders = count(number, "order waits", "orders wait");
+    // no more of them are looked up
+    let orders = match number {
+        LISTED.. => format!("{LISTED} orders or more wait"),
+        _ => count(number, "order waits", "orders wait"),
+    };
     let (title, detail, helps) = match waits_for {
         "inventory" if is_lost(scene) => (
             format!("{} on the way to inventory", count(number, "order was lost", "orders were lost")),
@@ -63,8 +72,17 @@ fn stuck(scene: &Scene, waits_for: &str, number: f64) -> Wrong {
     }
 }
 
-/// Whether what an order waits for is nowhere: everybody is well, and nothing is on its way.
+/// Messages are nowhere when nothing has been on its way for so long: what a service has fetched is in no queue's count, and
+/// is handled in less.
+const QUIET: Duration = Duration::from_secs(10);
+
+/// Whether what an order waits for is nowhere.
 fn is_lost(scene: &Scene) -> bool {
+    scene.quiet.is_some_and(|quiet| quiet >= QUIET)
+}
+
+/// Whether those that handle orders are well, and nothing is on its way to them.
+pub(in crate::console) fn is_quiet(scene: &Scene) -> bool {
     let idle = |service: Service| {
         let ready = scene.services.get(&service).and_then(Looked::figures).is_some_and(|figures| {
             figures.not_ready.is_empty()

@@ -2,7 +2,7 @@
 
 use contracts::event::Service;
 
-use super::words::{count, seconds, touches, waits, wrong};
+use super::words::{count, seconds, stands, touches, waits, wrong};
 use super::{Figures, Scene, Wrong};
 
 /// An event that waits for so many seconds to be published is late.
@@ -10,6 +10,9 @@ const LATE_EVENT: f64 = 10.0;
 
 /// A statement that waits for so many seconds for a lock is held up. Those of the services hold theirs for milliseconds.
 const LOCKED: f64 = 1.0;
+
+/// What a service says of its connection while the broker has raised an alarm.
+const BLOCKED: &str = "alarm";
 
 /// It does not answer.
 pub(super) fn silent(scene: &Scene, service: Service, why: &str) -> Wrong {
@@ -78,6 +81,10 @@ fn unready(scene: &Scene, service: Service, figures: &Figures) -> Option<Wrong> 
         (None, Some(_), _) => {
             (format!("The database of {service} does not fit it"), "Run its migrations; the reason names the command.")
         }
+        (None, None, Some(why)) if why.contains(BLOCKED) => (
+            format!("The broker takes nothing from {service}: it has raised an alarm"),
+            "Free memory or disk on the broker's machine; `rabbitmq-diagnostics alarms` names what is short. Events wait in order, and go out by themselves.",
+        ),
         (None, None, Some(_)) => (
             format!("{service} has no connection to the broker"),
             "It connects by itself as soon as it can; its log says what it tries.",
@@ -87,14 +94,12 @@ fn unready(scene: &Scene, service: Service, figures: &Figures) -> Option<Wrong> 
             "It goes on by itself once what it waits for is there; its log says what it tries.",
         ),
     };
+    let dead = why("database").or(why("migrations")).is_some();
+    let effect = if dead { touches(service) } else { stands(service) };
     Some(Wrong {
         helps: helps.into(),
         runbook: "service-down",
-        ..wrong(
-            format!("unready-{service}"),
-            title,
-            format!("{}. {}{}", all.join("; "), touches(service), waits(scene, service)),
-        )
+        ..wrong(format!("unready-{service}"), title, format!("{}. {effect}{}", all.join("; "), waits(scene, service)))
     })
 }
 

@@ -52,7 +52,7 @@ type Trouble = fn(&mut Scene);
 
 #[test]
 fn each_trouble_is_told_in_words() {
-    let troubles: [(&str, Trouble); 19] = [
+    let troubles: [(&str, Trouble); 24] = [
         ("The mail server refuses", |scene| change(scene, Service::Email, |f| set(&mut f.breakers, "smtp", 2.0))),
         ("The payment provider fails", |scene| {
             change(scene, Service::Order, |f| set(&mut f.breakers, "payment-provider", 1.0))
@@ -68,13 +68,13 @@ fn each_trouble_is_told_in_words() {
             scene.queues.get_mut(&Service::Email).unwrap().dead = 1;
             change(scene, Service::Email, |f| set(&mut f.dead, "malformed", 1.0));
         }),
-        ("The database of order does not answer: database: connecting", |scene| {
+        ("The database of order does not answer: database: connecting. No orders are taken.", |scene| {
             change(scene, Service::Order, |f| set(&mut f.not_ready, "database", "connecting".to_owned()))
         }),
         ("email has no connection to the broker: broker: connecting", |scene| {
             change(scene, Service::Email, |f| set(&mut f.not_ready, "broker", "connecting".to_owned()))
         }),
-        ("order is up, but not ready: consumer: starting", |scene| {
+        ("order is up, but not ready: consumer: starting. Orders are taken, and do not move on.", |scene| {
             change(scene, Service::Order, |f| set(&mut f.not_ready, "consumer", "starting".to_owned()))
         }),
         ("Somebody holds a lock in the database of order: A statement of order has waited 4.0s", |scene| {
@@ -99,7 +99,26 @@ fn each_trouble_is_told_in_words() {
                 scene.still = [("daily-sales".to_owned(), Duration::from_secs(42))].into();
             },
         ),
-        ("2 orders were lost on the way to inventory", |scene| stuck(scene, "inventory", 2.0)),
+        ("2 orders were lost on the way to inventory", |scene| {
+            stuck(scene, "inventory", 2.0);
+            scene.quiet = Some(Duration::from_secs(10));
+        }),
+        ("2 orders wait too long for inventory", |scene| {
+            stuck(scene, "inventory", 2.0);
+            scene.quiet = Some(Duration::from_secs(8));
+        }),
+        ("1000 orders or more wait too long for the payment", |scene| stuck(scene, "payment", 1000.0)),
+        ("2 dead letters of email: What they", |scene| {
+            scene.queues.get_mut(&Service::Email).unwrap().dead = 2;
+            change(scene, Service::Email, |f| set(&mut f.dead, "malformed", 1.0));
+        }),
+        ("The console cannot ask the broker: RabbitMQ: refused. Services are connected", |scene| {
+            scene.broker = Some("refused".to_owned())
+        }),
+        ("The broker takes nothing from email: it has raised an alarm: broker: blocked", |scene| {
+            let blocked = "blocked by an alarm of the broker".to_owned();
+            change(scene, Service::Email, |f| set(&mut f.not_ready, "broker", blocked))
+        }),
         ("2 orders wait too long for the payment", |scene| stuck(scene, "payment", 2.0)),
         ("A stock row is not what its ledger adds up to: 1 product differs", |scene| {
             change(scene, Service::Inventory, |f| set(&mut f.drift, "ledger", 1.0))
@@ -182,6 +201,35 @@ fn the_cause_stands_above_what_follows_from_it() {
     stuck(&mut scene, "inventory", 1.0);
     scene.queues.get_mut(&Service::Inventory).unwrap().dead = 1;
     assert_eq!(linked(&scene), from("1 dead letter of inventory", &["1 order waits too long for inventory"]));
+}
+
+#[test]
+fn the_broker_is_the_cause_where_no_service_is_connected() {
+    let mut scene = calm();
+    for service in Service::ALL {
+        change(&mut scene, service, |figures| set(&mut figures.not_ready, "broker", "not connected".to_owned()));
+    }
+    scene.broker = Some("connection refused".to_owned());
+    let unconnected = Service::ALL.map(|service| format!("{service} has no connection to the broker"));
+    let mut told = linked(&scene);
+    told[1..].sort();
+    let mut expected = from("The broker does not answer", &unconnected.each_ref().map(String::as_str));
+    expected[1..].sort();
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn what_is_refused_while_too_many_events_wait_follows_from_why_they_wait() {
+    let mut scene = calm();
+    change(&mut scene, Service::Order, |figures| {
+        set(&mut figures.breakers, "publish", 2.0);
+        set(&mut figures.not_ready, "relay", "paused: a queue is full".to_owned());
+    });
+    scene.queues.insert(Service::Email, queue(500, 1));
+    scene.recent = [(Service::Order, Recent { requests: (9.0, 9.0), ..Recent::default() })].into();
+    let told = linked(&scene);
+    let effects = ["order cannot publish", "Requests to order fail"];
+    assert_eq!(told, from("The queue email is full", &effects));
 }
 
 #[test]

@@ -49,6 +49,14 @@ pub(super) fn waits(scene: &Scene, service: Service) -> String {
     }
 }
 
+/// What does not happen while a service takes no messages. REST needs the database alone.
+pub(super) fn stands(service: Service) -> &'static str {
+    match service {
+        Service::Order => "Orders are taken, and do not move on.",
+        Service::Inventory | Service::Email => touches(service),
+    }
+}
+
 /// What does not happen while a service does nothing.
 pub(super) fn touches(service: Service) -> &'static str {
     match service {
