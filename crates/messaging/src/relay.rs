@@ -61,6 +61,8 @@ pub(crate) struct Relay {
 enum Stop {
     Shutdown,
     Database(sqlx::Error),
+    /// The broker cannot be reached from here; perhaps another copy can.
+    NoBroker,
     /// Nothing that waiting would mend.
     Fatal(String),
 }
@@ -78,6 +80,7 @@ impl Relay {
         while !self.shutdown.is_cancelled() {
             match self.take_part(&mut complained).await {
                 Err(Stop::Shutdown) | Ok(()) => {}
+                Err(Stop::NoBroker) => info!("relay gives up its lead: no connection to the broker"),
                 Err(Stop::Database(error)) => {
                     (self.report)("relay", Err("database is away".to_owned()));
                     if !complained {
@@ -102,10 +105,13 @@ impl Relay {
         within(require_direct(&mut conn, &options)).await?;
         within(session_settings(&mut conn)).await?;
         (self.report)("relay", Ok(()));
-        while !within(try_lock(&mut conn)).await? {
-            if self.shutdown.run_until_cancelled(tokio::time::sleep(STANDBY)).await.is_none() {
-                return Err(Stop::Shutdown);
+        loop {
+            // who cannot publish does not lead: another copy may
+            self.shutdown.run_until_cancelled(self.broker()).await.ok_or(Stop::Shutdown)?;
+            if within(try_lock(&mut conn)).await? {
+                break;
             }
+            self.shutdown.run_until_cancelled(tokio::time::sleep(STANDBY)).await.ok_or(Stop::Shutdown)?;
         }
         info!("relay leads");
         *complained = false;
@@ -123,11 +129,6 @@ impl Relay {
             })
         })
         .await?;
-        let mut topology = self.topology.clone();
-        let declared = self.shutdown.run_until_cancelled(topology.wait_for(|declared| *declared)).await.is_some();
-        if !declared {
-            return Err(Stop::Shutdown);
-        }
         let mut window = Window::new(self);
         let mut aside = within(SetAside::load(conn)).await?;
         let mut poll = POLL.1;
@@ -141,7 +142,11 @@ impl Relay {
             }
             let page = within(follower::read(conn, &checkpoint)).await?;
             if page.events.is_empty() {
+                let ends_a_window = checkpoint.is_within_a_window();
                 checkpoint = page.after;
+                if ends_a_window {
+                    within(follower::save(conn, NAME, &checkpoint)).await?;
+                }
                 self.rest(&mut poll).await;
                 continue;
             }
@@ -154,6 +159,16 @@ impl Relay {
             within(advance(conn, &checkpoint, &mut aside, [blocked, returned].concat())).await?;
         }
         Err(Stop::Shutdown)
+    }
+
+    /// Until there is a connection to the broker, and the topology is there.
+    async fn broker(&self) {
+        let mut topology = self.topology.clone();
+        // an error would mean that nobody sees to it any more: the process stops
+        if topology.wait_for(|declared| *declared).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        self.publishing.session().await;
     }
 
     /// Until a commit of this process, or a while. A commit since the last rest ends it at once, so none is overslept.

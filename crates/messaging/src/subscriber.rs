@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::batch::{Hold, Item, Outcome, Processor, decode};
 use crate::connection::{Link, Session};
 use crate::failpoint;
+use crate::fault::in_time;
 use crate::message::failed_attempt;
 use crate::metrics::Metrics;
 use crate::publisher::Outlet;
@@ -257,7 +258,7 @@ impl Subscriber {
     }
 
     async fn database_answers(&self) -> bool {
-        sqlx::query("select 1").execute(self.processor.database.pool()).await.is_ok()
+        in_time(sqlx::query("select 1").execute(self.processor.database.pool())).await.is_ok()
     }
 }
 

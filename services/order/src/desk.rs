@@ -85,7 +85,8 @@ impl Desk {
     /// Places an order and waits until it is stored.
     ///
     /// # Errors
-    /// The problem to answer with; nothing has changed then.
+    /// The problem to answer with. Nothing has changed then, unless the database's answer to the commit was lost (503): who
+    /// asks again under the same key is told.
     pub async fn place(&self, wish: Wish) -> Result<Answer, Problem> {
         let (reply, answer) = oneshot::channel();
         let closed = || Problem::unavailable("The service is stopping.");
@@ -175,17 +176,21 @@ impl From<DeskError> for Problem {
 async fn try_place(database: &Database, wishes: &[Wish]) -> Result<Vec<Result<Answer, Problem>>, DeskError> {
     let placed = async {
         let mut tx = database.begin(nobody()).await?;
-        let placed = place(&mut tx, wishes).await;
+        let placed = caught(place(&mut tx, wishes)).await;
         tx.end(placed).await
     };
-    let placed = AssertUnwindSafe(in_time(placed)).catch_unwind().await;
-    let Placed { answers, orders } = placed.unwrap_or(Err(DeskError::Panicked))?;
+    let Placed { answers, orders } = caught(in_time(placed)).await?;
     for (index, order) in &orders {
         let (correlation_id, event) = (wishes[*index].context.correlation_id.as_str(), OrderCreated::TYPE);
         let (lines, total) = (order.lines.len(), order.total);
         info!(order_id = %order.id, correlation_id, event, lines, %total, "order placed");
     }
     Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(Problem::internal()))).collect())
+}
+
+/// A panic is an error like others.
+async fn caught<T>(code: impl Future<Output = Result<T, DeskError>>) -> Result<T, DeskError> {
+    AssertUnwindSafe(code).catch_unwind().await.unwrap_or(Err(DeskError::Panicked))
 }
 
 /// What became of a batch.

@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use contracts::event::Service;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::{Relay, Stop};
@@ -14,6 +15,9 @@ use crate::follower::PAGE;
 use crate::message::{Outgoing, first};
 use crate::publisher::{Outlet, Verdict};
 use crate::trace;
+
+/// How long a relay leads without a connection to the broker. One that a restart of the broker cuts is back sooner.
+const WITHOUT_BROKER: Duration = Duration::from_secs(10);
 
 /// Publishes events until each has a verdict, however long the broker is away or full.
 ///
@@ -79,7 +83,9 @@ impl<'a> Window<'a> {
             first(event, self.service).map_err(|error| Stop::Fatal(format!("event {} is not JSON: {error}", event.id)))
         };
         let messages: Vec<Outgoing> = window.iter().map(message).collect::<Result<_, _>>()?;
-        let published = match self.outlet.open(&self.relay.shutdown).await.ok_or(Stop::Shutdown)? {
+        let opened =
+            timeout(WITHOUT_BROKER, self.outlet.open(&self.relay.shutdown)).await.map_err(|_| Stop::NoBroker)?;
+        let published = match opened.ok_or(Stop::Shutdown)? {
             Ok(publisher) => {
                 self.breaker.probing();
                 let (began, spans) = (Instant::now(), trace::publish(window));

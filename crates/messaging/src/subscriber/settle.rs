@@ -16,7 +16,7 @@ use crate::acknowledge::acknowledge;
 use crate::batch::Outcome;
 use crate::dead_letters::event_id;
 use crate::failpoint;
-use crate::fault::{Fault, classify, describe};
+use crate::fault::{Fault, classify, describe, in_time};
 use crate::inbox;
 use crate::message::{ErrorKind, Failure, Outgoing, attempt, dead, is_replayed, retry};
 use crate::metrics::{DeadLetter, Processed, Queue};
@@ -142,7 +142,8 @@ impl Subscriber {
         let ids: Vec<EventId> = dead.filter_map(|settled| event_id(&settled.delivery)).collect();
         let mut wait = PROBE.0;
         while !ids.is_empty() {
-            let Err(error) = inbox::remember_failures(self.processor.database.pool(), &ids).await else { break };
+            let remembered = in_time(inbox::remember_failures(self.processor.database.pool(), &ids)).await;
+            let Err(error) = remembered else { break };
             if classify(&error) == Fault::Refusal {
                 // the dead letter itself tells it as well
                 warn!(queue = self.queue(), error = describe(&error), "dead letters could not be recorded");

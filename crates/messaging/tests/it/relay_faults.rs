@@ -4,7 +4,7 @@ use contracts::event::Service;
 use lapin::options::QueueBindOptions;
 use lapin::types::FieldTable;
 use messaging::harness::TestDatabase;
-use messaging::settings::TopologyMode;
+use messaging::settings::{AmqpUrls, TopologyMode};
 use messaging::topology::EVENTS;
 
 use crate::relay::{nothing, order};
@@ -286,4 +286,53 @@ async fn a_node_that_takes_connections_and_says_nothing_is_passed_over() {
     node.complains("broker", "not connected").await;
     node.is_well("broker").await;
     node.stop().await;
+}
+
+/// A way to the broker that can be closed: what goes over it ends, and nobody gets through any more.
+struct Way(tokio::task::JoinSet<()>);
+
+impl Way {
+    async fn to(broker: &Broker) -> (Self, AmqpUrls) {
+        let mut uri: lapin::uri::AMQPUri = broker.urls().all()[0].parse().expect("a URL");
+        let there = (uri.authority.host.clone(), uri.authority.port);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        (uri.authority.host, uri.authority.port) = ("127.0.0.1".to_owned(), listener.local_addr().expect("one").port());
+        let mut way = tokio::task::JoinSet::new();
+        way.spawn(async move {
+            let mut connections = tokio::task::JoinSet::new();
+            while let Ok((mut here, _)) = listener.accept().await {
+                let there = there.clone();
+                connections.spawn(async move {
+                    let mut there = tokio::net::TcpStream::connect(there).await.expect("the broker is there");
+                    let _ = tokio::io::copy_bidirectional(&mut here, &mut there).await;
+                });
+            }
+        });
+        (Self(way), uri.to_string().parse().expect("a URL"))
+    }
+
+    async fn close(mut self) {
+        self.0.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_cannot_reach_the_broker_leaves_the_lead_to_one_that_can() {
+    let (broker, database) = (Broker::with(&topology()).await, TestDatabase::create(&MIGRATOR).await);
+    let tap = Tap::on(&broker, "email").await;
+    let (way, urls) = Way::to(&broker).await;
+    let cut_off = Node::start(urls, database.pool(), nothing(), Options::default()).await;
+    Customer::new().registers(&cut_off.database).await;
+    tap.until(1).await;
+    cut_off.has_published_everything().await;
+    way.close().await;
+    cut_off.complains("broker", "not connected").await;
+    Customer::new().registers(&cut_off.database).await;
+
+    // it leads until it has had no connection for a while; then it waits for one before it tries to lead again
+    let other = order(&broker, &database).await;
+    tap.until(2).await;
+    other.has_published_everything().await;
+    other.stop().await;
+    cut_off.stop().await;
 }

@@ -110,6 +110,10 @@ pub async fn webhook(
     tx.end(taken).await
 }
 
+fn another_payment() -> Problem {
+    Problem::conflict("The order has another payment, which is not refunded.")
+}
+
 /// Takes a message that is the provider's, once.
 async fn take(
     tx: &mut Tx,
@@ -130,7 +134,7 @@ async fn take(
     let known = store::payment::find(tx, &payment_id).await?;
     match meaning(&order, known.as_ref(), outcome, &payment_id) {
         Meaning::Nothing => {}
-        Meaning::Conflict => return Err(Problem::conflict("The order has another payment, which is not refunded.")),
+        Meaning::Conflict => return Err(another_payment()),
         Meaning::News => {
             let result = PaymentResult { payment_id: payment_id.clone(), amount: order.total };
             let reason = reason.unwrap_or_else(|| "not told".to_owned());
@@ -140,7 +144,10 @@ async fn take(
             };
             advance(tx, &[Step { order_id, command, context: context.clone() }]).await.map_err(saga_problem)?;
             let intent = Intent { payment_id, ..Intent::new(&order, context.clone()) };
-            store::payment::record(tx, &intent, state).await?;
+            if !store::payment::record(tx, &intent, state).await? {
+                // told of another order a moment ago
+                return Err(another_payment());
+            }
         }
     }
     // whoever sends messages is there

@@ -161,7 +161,8 @@ pub async fn claim(conn: &mut PgConnection, lease: Duration, busy: &[String]) ->
     rows.into_iter().map(Job::try_from).collect()
 }
 
-/// Gives claims back whose payments were certainly not asked of the provider: they are as if nobody had claimed them.
+/// Gives claims back whose payments were certainly not asked of the provider, and whose orders are locked: they are as if
+/// nobody had claimed them, so that of an order that waits for its payment no longer is withdrawn.
 ///
 /// # Errors
 /// When the database refuses.
@@ -169,9 +170,11 @@ pub async fn give_back(conn: &mut PgConnection, jobs: &[Job]) -> sqlx::Result<()
     let ids: Vec<&str> = jobs.iter().map(|job| job.intent.payment_id.as_str()).collect();
     let until: Vec<DateTime<Utc>> = jobs.iter().map(|job| job.until).collect();
     sqlx::query!(
-        "update payment set state = 'due', attempts = attempts - 1, next_at = now()
-         from unnest($1::text[], $2::timestamptz[]) as j (id, until)
-         where payment.id = j.id and payment.id = any($1) and payment.state = 'claimed' and payment.next_at = j.until",
+        "update payment
+         set state = case o.status when 'reserved' then 'due' else 'withdrawn' end, attempts = attempts - 1, next_at = now()
+         from unnest($1::text[], $2::timestamptz[]) as j (id, until), orders o
+         where payment.id = j.id and payment.id = any($1) and o.id = payment.order_id
+           and payment.state = 'claimed' and payment.next_at = j.until",
         &ids as &[&str],
         &until,
     )
@@ -235,7 +238,7 @@ pub async fn settle(conn: &mut PgConnection, results: &[Settled]) -> sqlx::Resul
          from unnest($1::text[], $2::text[], $3::text[], $4::float8[], $5::timestamptz[])
                   as n (id, claim, state, wait, until), orders o
          where payment.id = n.id and payment.id = any($1) and o.id = payment.order_id
-           and (payment.next_at = n.until or n.state not in ('due', 'waiting'))
+           and (payment.next_at = n.until or n.state not in ('due', 'waiting', 'refund-due'))
            and (payment.state = n.claim or (n.state = 'completed' and payment.state in ('due', 'waiting', 'withdrawn')))",
         &ids as &[&str],
         &claims as &[&str],
@@ -308,17 +311,20 @@ pub async fn find(conn: &mut PgConnection, id: &str) -> sqlx::Result<Option<Know
     Ok(row.map(|row| Known { order_id: OrderId(row.order_id), state: row.state }))
 }
 
-/// Records a result that came from outside, unless the payment is to be refunded already.
+/// Records a result that came from outside, unless the payment is to be refunded already. `false` when it is another
+/// order's.
 ///
 /// # Errors
 /// When the database refuses.
-pub async fn record(conn: &mut PgConnection, intent: &Intent, state: &str) -> sqlx::Result<()> {
+pub async fn record(conn: &mut PgConnection, intent: &Intent, state: &str) -> sqlx::Result<bool> {
     let currency = intent.amount.currency();
-    sqlx::query!(
+    let recorded = sqlx::query!(
         "insert into payment (id, order_id, amount, currency, method, state, next_at, waits_since, correlation_id,
                               causation_id, traceparent)
          values ($1, $2, $3, $4, $5, $6, now(), now(), $7, $8, $9)
-         on conflict (id) do update set state = excluded.state where payment.state not in ('refund-due', 'refunding', 'refunded')",
+         on conflict (id) do update
+         set state = case when payment.state in ('refund-due', 'refunding', 'refunded') then payment.state else excluded.state end
+         where payment.order_id = excluded.order_id",
         intent.payment_id,
         intent.order_id.0,
         intent.amount.amount(),
@@ -331,5 +337,5 @@ pub async fn record(conn: &mut PgConnection, intent: &Intent, state: &str) -> sq
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(recorded.rows_affected() > 0)
 }

@@ -115,11 +115,7 @@ impl<P: PaymentProvider> Payments<P> {
         if jobs.is_empty() {
             return;
         }
-        let given_back = async {
-            let mut conn = self.database.pool().acquire().await?;
-            store::payment::give_back(&mut conn, &jobs).await
-        };
-        if let Err(error) = in_time(given_back).await {
+        if let Err(error) = in_time(results::give_back(&self.database, &jobs)).await {
             warn!(%error, payments = jobs.len(), "payments not given back; they are asked for when their claims end");
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use contracts::values::OrderId;
 use order::order::{PaymentStatus, Status};
-use order::payment::{Job, PaymentProvider};
+use order::payment::{Intent, Job, PaymentProvider};
 use order::store::payment::{self, Settled};
 use order::workers::deadlines;
 use order::{store, stuck};
@@ -44,16 +44,51 @@ async fn of_two_workers_with_one_claim_only_one_has_an_effect() {
     let mut shop = Shop::open().await;
     let id = shop.reserved_order("sandbox:ok").await;
     shop.provider.held.send_replace("sandbox:ok");
-    let payments = Arc::clone(&shop.payments);
-    let slow = tokio::spawn(async move { payments.step().await.unwrap() });
-    shop.provider.called.notified().await;
-    shop.execute("update payment set next_at = now()").await;
+    let mut workers = Vec::new();
+    for _ in 0..2 {
+        let payments = Arc::clone(&shop.payments);
+        workers.push(tokio::spawn(async move { payments.step().await.unwrap() }));
+        shop.provider.called.notified().await;
+        // so that the other one takes it over while this one is at the provider's
+        shop.execute("update payment set next_at = now()").await;
+    }
     shop.provider.held.send_replace("");
-    slow.await.unwrap();
+    for worker in workers {
+        assert_eq!(worker.await.unwrap(), 1);
+    }
     shop.execute("update payment set next_at = now()").await;
     assert_eq!(shop.payments.step().await.unwrap(), 0);
     assert_eq!(shop.history(id).await.len(), 4);
-    assert_eq!(books(&shop).await, [(1, true, false)]);
+    assert_eq!(books(&shop).await, [(2, true, false)], "asked twice, charged once");
+}
+
+#[tokio::test]
+async fn a_claim_that_is_given_back_is_withdrawn_with_its_order() {
+    let mut shop = Shop::open().await;
+    let (waits, cancelled) = (shop.reserved_order("sandbox:ok").await, shop.reserved_order("sandbox:ok").await);
+    let mut conn = shop.pool().acquire().await.unwrap();
+    let jobs = store::payment::claim(&mut conn, LEASE, &[]).await.unwrap();
+    let (status, problem) = shop.call("POST", &format!("/v1/orders/{cancelled}/cancel"), &[], None).await;
+    assert_eq!(status.as_u16(), 202, "{problem}");
+    assert_eq!(shop.payment_states(cancelled).await, ["claimed"], "it may be under way");
+    store::payment::give_back(&mut conn, &jobs).await.unwrap();
+    assert_eq!(shop.payment_states(cancelled).await, ["withdrawn"]);
+    assert_eq!(shop.payment_states(waits).await, ["due"]);
+}
+
+#[tokio::test]
+async fn a_result_from_outside_is_one_order_s() {
+    let mut shop = Shop::open().await;
+    let (one, other) = (shop.reserved_order("sandbox:manual").await, shop.reserved_order("sandbox:manual").await);
+    let mut conn = shop.pool().acquire().await.unwrap();
+    let mut intents = store::payment::claim(&mut conn, LEASE, &[]).await.unwrap();
+    intents.retain(|job| job.intent.order_id == one);
+    let intent = Intent { payment_id: "theirs".to_owned(), ..intents.remove(0).intent };
+    assert!(store::payment::record(&mut conn, &intent, "completed").await.unwrap());
+    assert!(store::payment::record(&mut conn, &intent, "completed").await.unwrap(), "it is told twice");
+    let foreign = Intent { order_id: other, ..intent };
+    assert!(!store::payment::record(&mut conn, &foreign, "failed").await.unwrap());
+    assert_eq!(shop.count("select count(*) from payment where id = 'theirs' and state = 'completed'").await, 1);
 }
 
 #[tokio::test]

@@ -78,6 +78,7 @@ pub(super) async fn unpublished(conn: &mut PgConnection, grace: Duration) -> sql
         "with waiting as (
              select e.time from follower f join event e on e.xid >= pg_snapshot_xmin(f.prev)
              where f.name = 'relay' and not pg_visible_in_snapshot(e.xid, f.prev)
+               and not coalesce(pg_visible_in_snapshot(e.xid, f.next) and e.position <= f.position, false)
              union all select e.time from set_aside s join event e using (position)
          )
          select count(*) as waiting, to_char(min(time) at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') as since

@@ -40,10 +40,10 @@ impl Claims {
         if self.looked.is_some_and(|looked| now < looked + INTERVAL) {
             return Ok(false);
         }
-        self.looked = Some(now);
         delivery::release_waiting(conn).await?;
         let absent = delivery::absent_senders(conn).await?;
         let dead = self.dead(&absent, now);
+        self.looked = Some(now);
         let leases = self.looked_at_leases.is_none_or(|looked| now >= looked + LEASE_INTERVAL);
         if leases || !dead.is_empty() {
             self.looked_at_leases = Some(now);
@@ -54,8 +54,12 @@ impl Claims {
         Ok(true)
     }
 
-    /// Those that were absent all the time since they were first found to be, for long enough.
+    /// Those that were absent at every look since they were first found to be, for long enough. When nobody has looked for a
+    /// while, because the database was away, others had no session either: that is no reason to take them for dead.
     fn dead(&mut self, absent: &[i32], now: Instant) -> Vec<i32> {
+        if self.looked.is_some_and(|looked| now > looked + 2 * INTERVAL) {
+            self.absent.clear();
+        }
         self.absent.retain(|sender, _| absent.contains(sender));
         for sender in absent {
             self.absent.entry(*sender).or_insert(now);
@@ -76,5 +80,16 @@ mod tests {
         assert!(claims.dead(&[1, 2], start + GRACE / 2).is_empty());
         assert_eq!(claims.dead(&[1], start + GRACE), [1]);
         assert_eq!(claims.dead(&[1, 2], start + GRACE), [1], "2 had come back in between");
+    }
+
+    #[test]
+    fn a_time_in_which_nobody_looked_does_not_count() {
+        let start = Instant::now();
+        let mut claims = Claims { looked: Some(start), ..Claims::default() };
+        assert!(claims.dead(&[1], start).is_empty());
+        let back = start + 10 * GRACE;
+        assert!(claims.dead(&[1], back).is_empty(), "it may be about to come back as well");
+        claims.looked = Some(back + GRACE / 2);
+        assert_eq!(claims.dead(&[1], back + GRACE), [1]);
     }
 }

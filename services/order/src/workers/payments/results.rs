@@ -69,6 +69,14 @@ fn tell(job: &Job, wait: Duration) {
     warn!(order_id = %intent.order_id, payment_id = intent.payment_id, attempts, next, correlation_id, "{what}");
 }
 
+/// Gives back payments that the provider was not asked for.
+pub(super) async fn give_back(database: &Database, jobs: &[Job]) -> Result<(), SagaError> {
+    let mut tx = database.begin(nobody()).await?;
+    store::order::lock_only(&mut tx, &order_ids(jobs.iter())).await?;
+    store::payment::give_back(&mut tx, jobs).await?;
+    Ok(tx.commit().await?)
+}
+
 /// Keeps payments that got no answer for `wait`, and notes since when the provider is away.
 pub(super) async fn keep_in_doubt(database: &Database, batch: &[Job], wait: Duration) -> Result<(), SagaError> {
     let ids: Vec<String> = batch.iter().map(|job| job.intent.payment_id.clone()).collect();
