@@ -110,6 +110,8 @@ async fn what_is_away_or_refuses_is_named_first() {
     system.inventory.thaw();
     screen.is_calm("when inventory goes on").await;
     system.reaches(text(&order, "id"), &["confirmed"]).await;
+    // whose mail makes the folder if it is not there
+    system.mails_told(&format!("order_id={}", text(&order, "id")), 1).await;
 
     let (folder, away) = (system.folder().join("mail"), system.folder().join("mail-away"));
     std::fs::rename(&folder, &away).expect("the folder of mails");

@@ -53,7 +53,8 @@ pub(super) fn routes(console: Shared) -> Router {
         .route("/discard", post(api::dead_letters::discard))
         .route("/runs", get(api::dead_letters::runs))
         .route("/runs/{run}/stop", post(api::dead_letters::stop))
-        .route("/log", get(api::dead_letters::log));
+        .route("/log", get(api::dead_letters::log))
+        .layer(middleware::from_fn(to_its_end));
     let own = Router::new()
         .route("/session", get(api::session::show).post(api::session::sign_in).delete(api::session::sign_out))
         .route("/overview", get(api::overview::show))
@@ -111,6 +112,14 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> anyhow::Resul
     let slot = Arc::clone(slots).acquire_owned().await?;
     let (stream, _) = listener.accept().await?;
     Ok((stream, slot))
+}
+
+/// Answers in a task of its own, which is not dropped with its caller: who has the dead letters in hand gives them back before
+/// the next one can have them.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    let answered = tokio::spawn(next.run(request)).await;
+    // the panic hook has said where
+    answered.unwrap_or_else(|_| Problem::away("It could not be answered.").into_response())
 }
 
 /// Reads the body before anything else is done with the request, so that no caller can hold a connection by not sending it.
