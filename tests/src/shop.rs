@@ -175,7 +175,8 @@ impl System {
             create temporary table older as
                 select id as young, (lpad(to_hex(('x' || left(replace(id::text, '-', ''), 12))::bit(48)::bigint - 120000), 12, '0')
                                      || right(replace(id::text, '-', ''), 20))::uuid as old from orders;
-            update orders set id = old, created_at = created_at - interval '2 minutes' from older where id = young;
+            update orders set id = old, created_at = created_at - interval '2 minutes', updated_at = updated_at - interval '2 minutes'
+            from older where id = young;
             update event set subject = old::text, time = time - interval '2 minutes',
                              data = replace(data::text, young::text, old::text)::json
             from older where subject = young::text";
