@@ -5,14 +5,16 @@
 use sqlx::{AssertSqlSafe, PgConnection};
 
 /// Makes an empty table of the session's own, of the same name and shape. From then on the session means that one by the
-/// name; everybody else, the real one.
+/// name; everybody else, the real one. Plans of statements that the session prepared before are discarded: that a new table
+/// hides another one in the search path is nothing that PostgreSQL makes them anew for, so they would go on with the real one.
 ///
 /// # Errors
 /// When the database refuses.
 pub async fn shadow(conn: &mut PgConnection, table: &str) -> sqlx::Result<()> {
     drop_shadow(conn, table).await?;
     let create = format!("create temporary table {table} (like {table} including all)");
-    sqlx::query(AssertSqlSafe(create)).execute(conn).await?;
+    sqlx::query(AssertSqlSafe(create)).execute(&mut *conn).await?;
+    sqlx::query("discard plans").execute(conn).await?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use order::history::verify;
 use order::metrics::Metrics;
 use order::workers::projections::{all, rebuild, step};
 use prometheus_client::registry::Registry;
+use sqlx::postgres::PgPoolOptions;
 
 use crate::shop::Shop;
 
@@ -67,6 +68,32 @@ async fn a_read_model_that_differs_is_found_and_built_anew() {
         follower::standings(&mut conn).await.unwrap().into_iter().map(|standing| standing.name).collect();
     assert!(names.iter().all(|name| !name.ends_with(".rebuild")), "{names:?}");
     assert_eq!(shop.count("select count(*) from daily_sale where confirmed = 10 and cancelled = 3").await, 1);
+}
+
+#[tokio::test]
+async fn a_session_that_followed_before_compares_and_builds_beside_the_read_model_all_the_same() {
+    let mut shop = Shop::open().await;
+    orders(&mut shop, 3, 1).await;
+    let options = (*shop.pool().connect_options()).clone();
+    let session = PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+    for projection in &all(&Metrics::register(&mut Registry::default())) {
+        for round in 1..=3 {
+            orders(&mut shop, 2, 1).await;
+            step(projection.as_ref(), &session).await.unwrap();
+            let mut conn = session.acquire().await.unwrap();
+            for _ in 0..2 {
+                let found = rebuild::verify(projection.as_ref(), &mut conn, &mut nobody_asks).await.unwrap();
+                assert_eq!((found.rows, found.examples), (0, vec![]), "{} in round {round}", projection.name());
+            }
+            drop(conn);
+            orders(&mut shop, 2, 1).await;
+            step(projection.as_ref(), &session).await.unwrap();
+            let mut conn = session.acquire().await.unwrap();
+            rebuild::rebuild(projection.as_ref(), &mut conn, &mut nobody_asks).await.unwrap();
+            let found = rebuild::verify(projection.as_ref(), &mut conn, &mut nobody_asks).await.unwrap();
+            assert_eq!((found.rows, found.examples), (0, vec![]), "{} in round {round}", projection.name());
+        }
+    }
 }
 
 #[tokio::test]
