@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use email::mail::Template;
+use email::workers::sender::Sender;
 use mail_parser::MessageParser;
 
 use crate::smtp_server::{Act, At, SmtpServer};
@@ -34,7 +35,7 @@ async fn a_thousand_senders_stop_after_data_and_every_copy_is_counted() {
         let killed = async {
             tokio::select! {
                 () = has_it => {}
-                () = async { while sender.step().await.is_ok() {} } => panic!("the database is away"),
+                error = first_error(&mut sender) => panic!("kill {kill}: the database is away: {error}"),
             }
         };
         tokio::time::timeout(PATIENCE, killed).await.expect("the server has the mail soon");
@@ -54,4 +55,12 @@ async fn a_thousand_senders_stop_after_data_and_every_copy_is_counted() {
     assert!(copies.values().all(|times| *times == 2), "each was handed over before the stop and after it");
     assert_eq!(world.mails.get(Template::OrderConfirmed, "in-doubt"), KILLS as u64, "and every copy is counted");
     assert!(world.log().await.iter().all(|mail| mail.attempts == 2));
+}
+
+async fn first_error(sender: &mut Sender) -> sqlx::Error {
+    loop {
+        if let Err(error) = sender.step().await {
+            return error;
+        }
+    }
 }

@@ -4,7 +4,7 @@ use email::mail::Template;
 use mail_parser::MessageParser;
 
 use crate::smtp_server::{Act, SmtpServer};
-use crate::world::{World, eventually};
+use crate::world::{SESSIONS, World, eventually};
 
 const ID: Template = Template::OrderConfirmed;
 
@@ -59,7 +59,7 @@ async fn a_sender_that_loses_its_session_records_what_it_did_and_sends_nothing_t
     server.always(Act::Wait);
     let mut sender = world.sender(&server.url());
     sender.step().await.unwrap();
-    world.sql("select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objsubid = 2").await;
+    world.sql(&format!("select pg_terminate_backend(pid) from {SESSIONS}")).await;
     // A claim that was committed, and whose answer was lost with the session.
     world.confirmations(1).await;
     world

@@ -8,7 +8,7 @@ use messaging::tx::Tx;
 use tokio_util::sync::CancellationToken;
 
 use crate::smtp_server::SmtpServer;
-use crate::world::{World, confirmed, context, eventually, received};
+use crate::world::{SESSIONS, World, confirmed, context, eventually, received};
 
 /// A sender that has time, in the process of the handlers, and its mail server.
 async fn beside(world: &World) -> (Sender, SmtpServer) {
@@ -26,10 +26,6 @@ async fn queued(world: &World) -> Tx {
     handler.handle_batch(&mut tx, &[received(1, confirmed(customer))]).await.unwrap();
     tx
 }
-
-/// The sessions of the senders of this world. Other tests have databases of their own on the same server.
-const SESSIONS: &str = "pg_locks where locktype = 'advisory' and objsubid = 2
-    and database = (select oid from pg_database where datname = current_database())";
 
 /// How many mails are claimed by a sender.
 async fn claimed(world: &World) -> i64 {

@@ -27,6 +27,10 @@ use tokio::sync::Notify;
 /// How long anything may take before the test gives up on it.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// The sessions of the senders of this world. Other tests have databases of their own on the same server.
+pub(crate) const SESSIONS: &str = "pg_locks where locktype = 'advisory' and objsubid = 2
+    and database = (select oid from pg_database where datname = current_database())";
+
 /// A database, and what is needed to put mails into it and out of it.
 pub(crate) struct World {
     pub(crate) db: TestDatabase,
