@@ -89,6 +89,8 @@ impl Setup {
         let name = format!("warren-e2e-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(&name);
         let mail_folder = folder.join("mail");
+        // of a process of the same number, long ago
+        let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&mail_folder).unwrap_or_else(|error| panic!("{}: {error}", mail_folder.display()));
 
         let proxies = match self.proxies {

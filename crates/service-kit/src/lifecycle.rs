@@ -18,6 +18,18 @@ use tracing::Instrument;
 /// The part of the shutdown timeout that is for finishing what is under way; the rest is for ending.
 const DRAIN_SHARE: f64 = 0.9;
 
+/// Runs the `main` of a process on a runtime of its own.
+///
+/// The runtime is not taken apart afterwards: the process ends at once. Tasks of libraries that wait for each other panic when
+/// they are cancelled, and would say so after the last line.
+pub fn run(main: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("a process can start its threads");
+    let code = runtime.block_on(main);
+    std::mem::forget(runtime);
+    code
+}
+
 /// The tasks of a process; clones share them.
 #[derive(Clone, Debug)]
 pub struct Lifecycle(Arc<Inner>);

@@ -19,7 +19,7 @@ use messaging::tx::Database;
 use service_kit::config::or_exit;
 use service_kit::health::{Health, watch_database};
 use service_kit::http::{Plumbing, finish, serve};
-use service_kit::lifecycle::Lifecycle;
+use service_kit::lifecycle::{self, Lifecycle};
 use service_kit::metrics::Metrics;
 use service_kit::traces::Traces;
 use service_kit::{config, database, drift, healthcheck, telemetry};
@@ -28,9 +28,12 @@ use tokio::sync::Notify;
 
 const NAME: &str = Service::Email.name();
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match config::parse() {
+fn main() -> ExitCode {
+    lifecycle::run(invoked(config::parse()))
+}
+
+async fn invoked(invocation: Invocation) -> ExitCode {
+    match invocation {
         Invocation::Serve(config) => run(*config).await,
         Invocation::Run(Task::Migrate { database }) => {
             or_exit(database::migrate(database.database_url.expose(), &MIGRATIONS).await);

@@ -21,7 +21,7 @@ use order::{HISTORY, MIGRATIONS, handlers, tasks};
 use service_kit::config::or_exit;
 use service_kit::health::{Health, watch_database};
 use service_kit::http::{Plumbing, finish, serve};
-use service_kit::lifecycle::Lifecycle;
+use service_kit::lifecycle::{self, Lifecycle};
 use service_kit::metrics::Metrics;
 use service_kit::traces::Traces;
 use service_kit::{config, database, drift, healthcheck, telemetry};
@@ -29,9 +29,12 @@ use tokio::net::TcpListener;
 
 const NAME: &str = Service::Order.name();
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match config::parse() {
+fn main() -> ExitCode {
+    lifecycle::run(invoked(config::parse()))
+}
+
+async fn invoked(invocation: Invocation) -> ExitCode {
+    match invocation {
         Invocation::Serve(config) => run(*config).await,
         Invocation::Run(Task::Migrate { database }) => {
             or_exit(database::migrate(database.database_url.expose(), &MIGRATIONS).await);

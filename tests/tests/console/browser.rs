@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use end_to_end::console::Console;
 
 /// How long the specs of one run may take.
-const LIMIT: Duration = Duration::from_mins(8);
+const LIMIT: Duration = Duration::from_mins(20);
 
 /// A fault of inventory's database that is no outage: publishing its answer fails.
 const BREAK: &str = "

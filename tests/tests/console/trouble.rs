@@ -174,9 +174,13 @@ async fn what_is_wrong_on_the_broker_is_named_first() {
     system.broker.limit("inventory", 2).await;
     system.inventory.stop().await;
     let mut orders = Vec::new();
-    for _ in 0..4 {
+    // those that go out together are all taken: it is full for the next
+    eventually("the queue takes no more", PATIENCE, async || {
         orders.push(system.place(&customer, &[("tea", 1)]).await);
-    }
+        let (_, checks) = system.order.checks().await?;
+        check(checks.to_string().contains("a queue is full"), || checks.to_string())
+    })
+    .await;
     let first = screen.names("The queue inventory is full").await;
     let detail = text(&first, "detail");
     assert!(detail.contains("lets it hold 2; it holds") && detail.contains("order cannot publish"), "{first}");

@@ -13,8 +13,9 @@ async fn orders_go_on_while_a_consumer_is_away_and_its_queue_is_full() {
     system.inventory.stop().await;
     system.broker.limit("inventory", 5).await;
     let load = Load::default();
-    load.run(&[system.order.api()], 30, |_| order_of(&customer.id, &[("tea", 1)], "sandbox:ok")).await;
+    // those that go out together are all taken: it is full for the next
     eventually("events wait in the log", PATIENCE, async || {
+        load.run(&[system.order.api()], 30, |_| order_of(&customer.id, &[("tea", 1)], "sandbox:ok")).await;
         let pending = system.order.metric("warren_outbox_pending", &[]).await?;
         check(pending.is_some_and(|pending| pending >= 10.0), || format!("{pending:?}"))
     })

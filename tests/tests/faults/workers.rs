@@ -70,8 +70,9 @@ async fn a_retry_that_finds_its_queue_full_arrives_as_soon_as_there_is_room() {
     system.broker.limit("inventory", 3).await;
     // A full queue takes a little more than its limit.
     let load = Load::default();
-    load.run(&[system.order.api()], 30, |_| order_of(&customer.id, &[("tea", 1)], "sandbox:ok")).await;
+    // those that go out together are all taken: it is full for the next
     eventually("events wait in the log", PATIENCE, async || {
+        load.run(&[system.order.api()], 30, |_| order_of(&customer.id, &[("tea", 1)], "sandbox:ok")).await;
         let pending = system.order.metric("warren_outbox_pending", &[]).await?;
         check(pending.is_some_and(|pending| pending >= 3.0), || format!("{pending:?}"))
     })

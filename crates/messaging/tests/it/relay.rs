@@ -205,6 +205,11 @@ async fn a_crash_between_publishing_and_the_checkpoint_only_repeats() {
     publish_rounds(&node, &customers, 4).await;
     tap.until(6).await;
     let pid = leader(database.pool()).await.expect("it leads");
+    eventually(SOON, async || {
+        let waits = sqlx::query_scalar("select exists (select from pg_locks where pid = $1 and not granted)").bind(pid);
+        is(waits.fetch_one(database.pool()).await.expect("the locks"), true)
+    })
+    .await;
     node.kill().await;
     // its server process still waits for the row, and would move the checkpoint for it
     let ended: bool = sqlx::query_scalar("select pg_terminate_backend($1)")

@@ -176,8 +176,11 @@ async fn contend(subscriptions: impl Fn() -> Subscriptions) -> i64 {
         let (one, other) = (customers[turn % 6], customers[(turn + 1 + turn / 6 % 5) % 6]);
         message(&registered(one, &other.to_string())).1
     };
-    broker.publish(&(0..240).map(of).collect::<Vec<_>>()).await;
     let nodes = [email(&broker, &database, subscriptions()).await, email(&broker, &database, subscriptions()).await];
+    for node in &nodes {
+        node.is_well("consumer").await;
+    }
+    broker.publish(&(0..240).map(of).collect::<Vec<_>>()).await;
     eventually(SOON, async || is(count(pool, "select count(*) from effect").await, 240)).await;
     assert_eq!(count(pool, "select sum(balance)::bigint from account").await, 480);
     eventually(SOON, async || is(broker.waiting_in("email").await, 0)).await;
@@ -239,6 +242,10 @@ async fn a_consumer_that_the_broker_cancels_starts_over() {
     node.complains("consumer", "").await;
     // declared again by the service itself, with its bindings
     node.is_well("consumer").await;
+    eventually(SOON, async || {
+        is(broker.list("bindings").await.len(), topology().bindings.len() + topology().queues.len())
+    })
+    .await;
     let ids = publish(&broker, &["good", "again 1"]).await;
     for id in ids {
         takes_effect(database.pool(), id).await;

@@ -21,7 +21,7 @@ use service_kit::metrics::Metrics;
 use tower::ServiceExt;
 
 use crate::smtp_server::{Act, At, SmtpServer};
-use crate::world::{World, cancelled, confirmed, received};
+use crate::world::{World, cancelled, confirmed, eventually, received};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -122,7 +122,11 @@ async fn the_log_is_filtered() {
     let mut sender = world.sender(&server.url());
     for _ in 0..2 {
         world.confirmations(1).await;
-        sender.step().await.unwrap();
+        eventually("it is answered", async || {
+            sender.step().await.unwrap();
+            !world.statuses().await.contains_key("queued")
+        })
+        .await;
     }
     let customer = world.customer("eve@example.com").await;
     let cancellation = cancelled(Some(customer), CancelReason::OutOfStock);

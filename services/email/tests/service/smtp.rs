@@ -9,11 +9,20 @@ use futures_util::future::join_all;
 
 use crate::smtp_server::{Act, At, SmtpServer};
 
+/// For a server that does not answer.
 const SOON: Duration = Duration::from_millis(300);
 
+/// For one that does.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 fn smtp(url: &str) -> Smtp {
+    within(url, PATIENCE, PATIENCE)
+}
+
+/// With so much time for each answer, and for the one after the message.
+fn within(url: &str, command: Duration, end_of_message: Duration) -> Smtp {
     let Ok(Target::Server(server)) = url.parse() else { panic!("{url}") };
-    Smtp::new(server, Timeouts { connect: SOON, command: SOON, end_of_message: SOON }).unwrap()
+    Smtp::new(server, Timeouts { connect: command, command, end_of_message }).unwrap()
 }
 
 fn letter() -> Letter {
@@ -74,7 +83,7 @@ async fn what_breaks_before_the_end_of_the_message_was_not_handed_over() {
         for act in [Act::Drop(at), Act::Hang(at), Act::Reply(at, "nonsense")] {
             let server = SmtpServer::start().await;
             server.always(act);
-            let answer = smtp(&server.url()).hand_over(&letter()).await;
+            let answer = within(&server.url(), SOON, PATIENCE).hand_over(&letter()).await;
             assert!(matches!(answer, Answer::Unavailable(_)), "{act:?}: {answer:?}");
             assert!(server.delivered().is_empty());
         }
@@ -91,7 +100,7 @@ async fn what_breaks_after_the_end_of_the_message_is_in_doubt() {
     ] {
         let server = SmtpServer::start().await;
         server.then(act);
-        let answer = smtp(&server.url()).hand_over(&letter()).await;
+        let answer = within(&server.url(), PATIENCE, SOON).hand_over(&letter()).await;
         assert!(matches!(answer, Answer::Lost(_)), "{act:?}: {answer:?}");
         assert!(server.delivered().len() <= 1, "it is not repeated");
     }

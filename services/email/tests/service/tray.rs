@@ -1,6 +1,7 @@
 //! Mails that are claimed by the handler that queues them, for the sender of its own process.
 
 use contracts::event::Service;
+use contracts::values::CustomerId;
 use email::handlers::ConfirmOrder;
 use email::workers::sender::{Progress, Sender};
 use messaging::handler::Handler;
@@ -18,9 +19,13 @@ async fn beside(world: &World) -> (Sender, SmtpServer) {
     (sender, server)
 }
 
+/// A customer. To be made before the sender that is to have time, for a sender that was not awake for a second has none.
+async fn ada(world: &World) -> CustomerId {
+    world.customer("ada@example.com").await
+}
+
 /// A transaction in which a confirmation is queued.
-async fn queued(world: &World) -> Tx {
-    let customer = world.customer("ada@example.com").await;
+async fn queued(world: &World, customer: CustomerId) -> Tx {
     let mut tx = world.db.database(Service::Email).begin(context()).await.unwrap();
     let handler = ConfirmOrder::new(world.outgoing.clone());
     handler.handle_batch(&mut tx, &[received(1, confirmed(customer))]).await.unwrap();
@@ -36,8 +41,9 @@ async fn claimed(world: &World) -> i64 {
 #[tokio::test]
 async fn a_mail_that_is_claimed_from_its_birth_goes_out_once() {
     let world = World::new().await;
+    let customer = ada(&world).await;
     let (mut sender, server) = beside(&world).await;
-    world.confirmations(3).await;
+    world.confirmations_for(customer, 3).await;
     assert_eq!(claimed(&world).await, 3, "nobody has looked for them");
     // nobody else takes them
     assert!(matches!(world.sender(&server.url()).step().await.unwrap(), Progress::Idle(_)));
@@ -59,8 +65,9 @@ async fn more_than_the_sender_has_time_for_wait_in_their_rows() {
 #[tokio::test]
 async fn what_was_claimed_for_a_session_that_is_lost_goes_out_once() {
     let world = World::new().await;
+    let customer = ada(&world).await;
     let (mut sender, server) = beside(&world).await;
-    let (before, after) = (queued(&world).await, queued(&world).await);
+    let (before, after) = (queued(&world, customer).await, queued(&world, customer).await);
     before.commit().await.unwrap();
     world.sql(&format!("select pg_terminate_backend(pid) from {SESSIONS}")).await;
     eventually("the sender is back", async || sender.step().await.is_ok()).await;
@@ -73,10 +80,11 @@ async fn what_was_claimed_for_a_session_that_is_lost_goes_out_once() {
 #[tokio::test]
 async fn claims_of_a_commit_whose_answer_was_lost_are_found() {
     let world = World::new().await;
+    let customer = ada(&world).await;
     let (mut sender, server) = beside(&world).await;
     // as if the answer to its commit had been lost: the claim is there, and its promise is not kept
-    drop(queued(&world).await);
-    queued(&world).await.commit().await.unwrap();
+    drop(queued(&world, customer).await);
+    queued(&world, customer).await.commit().await.unwrap();
     world.until_all(&mut sender, "sent").await;
     world.sql("update mail set status = 'queued'").await;
     let claim = format!(
@@ -90,8 +98,9 @@ async fn claims_of_a_commit_whose_answer_was_lost_are_found() {
 #[tokio::test]
 async fn what_was_promised_before_a_stop_is_given_back() {
     let world = World::new().await;
+    let customer = ada(&world).await;
     let (sender, server) = beside(&world).await;
-    let tx = queued(&world).await;
+    let tx = queued(&world, customer).await;
     let stop = CancellationToken::new();
     let running = tokio::spawn(sender.run(stop.clone()));
     stop.cancel();

@@ -25,7 +25,7 @@ use messaging::metrics::Metrics;
 use tokio::sync::Notify;
 
 /// How long anything may take before the test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The sessions of the senders of this world. Other tests have databases of their own on the same server.
 pub(crate) const SESSIONS: &str = "pg_locks where locktype = 'advisory' and objsubid = 2
@@ -53,7 +53,7 @@ impl World {
         }
     }
 
-    /// A sender to `url`, with a mail server's timeouts of a second. It is in another process, as it were, than the handlers.
+    /// A sender to `url`, which is patient with the mail server. It is in another process, as it were, than the handlers.
     pub(crate) fn sender(&self, url: &str) -> Sender {
         self.sender_with(url, Tray::default())
     }
@@ -64,10 +64,10 @@ impl World {
     }
 
     fn sender_with(&self, url: &str, tray: Tray) -> Sender {
-        let second = Duration::from_secs(1);
+        let patience = Duration::from_secs(30);
         let transport = match url.parse().unwrap() {
             Target::Server(server) => {
-                let timeouts = Timeouts { connect: second, command: second, end_of_message: second };
+                let timeouts = Timeouts { connect: patience, command: patience, end_of_message: patience };
                 Transport::Smtp(Box::new(Smtp::new(server, timeouts).unwrap()))
             }
             directory => Transport::new(directory).unwrap(),
@@ -95,9 +95,14 @@ impl World {
     /// Queues confirmations of that many orders of one customer who is known.
     pub(crate) async fn confirmations(&self, count: usize) -> CustomerId {
         let customer = self.customer("ada@example.com").await;
+        self.confirmations_for(customer, count).await;
+        customer
+    }
+
+    /// Queues confirmations of that many orders of `customer`.
+    pub(crate) async fn confirmations_for(&self, customer: CustomerId, count: usize) {
         let events: Vec<_> = (0..count).map(|_| received(1, confirmed(customer))).collect();
         self.handle(&email::handlers::ConfirmOrder::new(self.outgoing.clone()), &events).await;
-        customer
     }
 
     /// A customer who is known, without a welcome.

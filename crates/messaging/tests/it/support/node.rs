@@ -62,7 +62,7 @@ impl Node {
     /// Starts a copy on the database behind `pool`, with connections of its own.
     pub(crate) async fn start(urls: AmqpUrls, pool: &PgPool, subscriptions: Subscriptions, options: Options) -> Self {
         let service = subscriptions.service();
-        let own = PgPoolOptions::new().max_connections(10).acquire_timeout(Duration::from_secs(2));
+        let own = PgPoolOptions::new().max_connections(10).acquire_timeout(Duration::from_secs(20));
         let own = own.connect_lazy_with((*pool.connect_options()).clone());
         let database = Database::new(own, service, options.outbox_max);
         let settings = Settings {

@@ -60,13 +60,13 @@ struct Work(Arc<Plan>);
 impl Handler<CustomerRegistered> for Work {
     /// Writes a row, and then does what the customer's name says: `KIND` or `KIND TIMES`, for as often.
     async fn handle(&self, tx: &mut Tx, event: &Received<CustomerRegistered>) -> Result<(), HandlerError> {
+        sqlx::query("insert into effect (event) values ($1)").bind(event.id.0).execute(&mut **tx).await?;
         let times = {
             let mut begun = self.0.begun.lock().unwrap();
             let begun = begun.entry(event.id).or_default();
             begun.push(Instant::now());
             begun.len()
         };
-        sqlx::query("insert into effect (event) values ($1)").bind(event.id.0).execute(&mut **tx).await?;
         let (kind, often) = event.name.split_once(' ').unwrap_or((&event.name, ""));
         if often.parse().is_ok_and(|often: usize| times > often) {
             return Ok(());

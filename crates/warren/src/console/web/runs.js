@@ -76,7 +76,8 @@ async function act(path, body) {
   }
 }
 
-/// Keeps `place.value` and redraws while anything is under way; `settled` is called when something has ended.
+/// Keeps `place.value` and redraws while anything is under way; `settled` is called when something has ended, also when what
+/// has `begun` ended before it was seen.
 export function follow(view, place, settled) {
   let open;
   return view.every(1000, async () => {
@@ -85,7 +86,8 @@ export function follow(view, place, settled) {
     place.at = Date.now();
     place.value = (await get('dead-letters/runs', { signal: view.signal })).items;
     const now = place.value.some((run) => run.under_way);
-    if (open && !now) settled();
+    if ((open || place.begun) && !now) settled();
+    place.begun = false;
     open = now;
     view.redraw();
   });

@@ -16,7 +16,7 @@ export function deadGroup(view) {
   const begin = async (started) => {
     if (!(await started)) return;
     state.chosen.clear();
-    state.runs.at = undefined;
+    Object.assign(state.runs, { at: undefined, begun: true });
     again();
   };
 

@@ -16,7 +16,7 @@ export function deadLetter(view) {
   const again = follow(view, state.runs, load);
   const begin = async (started) => {
     if (!(await started)) return;
-    state.runs.at = undefined;
+    Object.assign(state.runs, { at: undefined, begun: true });
     again();
   };
   view.draw(() => {

@@ -26,7 +26,7 @@ export function deadLetters(view) {
   view.live();
   const begin = async (started) => {
     if (!(await started)) return;
-    state.runs.at = undefined;
+    Object.assign(state.runs, { at: undefined, begun: true });
     again();
   };
 

@@ -9,7 +9,7 @@ const WORDS = { queued: 'pending', sent: 'good', 'in-doubt': 'warn', failed: 'ba
 
 export function mails(view) {
   const filter = { status: view.query.get('status') ?? '', order: view.query.get('order') ?? '' };
-  const state = { pages: 1, chosen: view.query.get('mail') ?? undefined };
+  const state = { pages: 1, order: filter.order, chosen: view.query.get('mail') ?? undefined };
   const address = (changes) => `/mails${query({ ...filter, ...changes })}`;
   const load = view.every(3000, async () => {
     try {
@@ -43,7 +43,7 @@ export function mails(view) {
   view.draw(() => [
     h('div', { class: 'head' }, h('div', null, h('h1', null, 'Mails'), h('p', { class: 'soft' }, 'Newest first. Addresses are masked, here as everywhere.'))),
     h('div', { class: 'filters' },
-      h('form', { role: 'search', onsubmit: search }, h('label', { for: 'order', class: 'unseen' }, 'Order'), h('input', { id: 'order', name: 'order', type: 'search', placeholder: 'Id of an order', value: filter.order, autocomplete: 'off' }), h('button', { type: 'submit' }, 'Search')),
+      h('form', { role: 'search', onsubmit: search }, h('label', { for: 'order', class: 'unseen' }, 'Order'), h('input', { id: 'order', name: 'order', type: 'search', placeholder: 'Id of an order', value: state.order, oninput: ({ target }) => { state.order = target.value; }, autocomplete: 'off' }), h('button', { type: 'submit' }, 'Search')),
       h('nav', { class: 'chips', 'aria-label': 'Status' }, h('a', { class: 'chip', href: address({ status: '' }), 'aria-current': filter.status ? undefined : 'true' }, 'All'),
         STATUSES.map((status) => h('a', { class: 'chip', href: address({ status }), 'aria-current': filter.status === status ? 'true' : undefined }, status)))),
     state.error ? failure(state.error, load) : null,

@@ -64,7 +64,7 @@ export function orders(view) {
       stuckOnly ? null : h('button', { type: 'button', class: 'toggle', 'aria-pressed': String(state.live), onclick: () => { state.live = !state.live; again(); view.redraw(); } }, h('span', { class: 'dot' }), state.live ? 'Live' : 'Paused')),
     h('div', { class: 'filters' },
       h('form', { role: 'search', onsubmit: search }, h('label', { for: 'search', class: 'unseen' }, 'Order or customer'),
-        h('input', { id: 'search', name: 'search', type: 'search', placeholder: 'Id of an order or a customer', value: state.search, autocomplete: 'off', 'aria-describedby': state.note ? 'search-note' : undefined }),
+        h('input', { id: 'search', name: 'search', type: 'search', placeholder: 'Id of an order or a customer', value: state.search, oninput: ({ target }) => { state.search = target.value; }, autocomplete: 'off', 'aria-describedby': state.note ? 'search-note' : undefined }),
         h('button', { type: 'submit' }, 'Search')),
       h('nav', { class: 'chips', 'aria-label': 'Status' },
         chip('All', '/orders', !filter.status && !stuckOnly),
