@@ -13,7 +13,7 @@ use messaging::topology::{EVENTS, Topology};
 use reqwest::{Client, Method, Url};
 use serde_json::{Value, json};
 
-use super::eventually;
+use super::{SOON, eventually, is};
 
 /// How long one answer of the management interface may take.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -90,6 +90,12 @@ impl Broker {
         let queue = channel.queue_declare(queue.into(), options, FieldTable::default()).await.expect("it is there");
         connection.close(200, "counted".into()).await.expect("closed");
         queue.message_count()
+    }
+
+    /// Until the queues of `topology` have all their bindings, the one to the default exchange included.
+    pub(crate) async fn is_bound(&self, topology: &Topology) {
+        let all = topology.bindings.len() + topology.queues.len();
+        eventually(SOON, async || is(self.list("bindings").await.len(), all)).await;
     }
 
     /// What the management interface says of this vhost's `queues`, `exchanges`, `bindings` or `connections`.
